@@ -1,0 +1,152 @@
+#include "tensor/allocator.h"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "tensor/check.h"
+
+namespace bbam {
+namespace {
+
+constexpr size_t kGuardBytes = 1024;
+constexpr int kPoison = 0xff, kSentinel = 0xa5;
+
+std::atomic<int> audits{0};
+std::atomic<int64_t> audit_violations{0};
+
+class Pool {
+ public:
+  explicit Pool(Device device) : device_(device) {}
+
+  // Takes a cached block of [bytes, 1.25 bytes + 4096], else a new one; `*bytes` becomes its size.
+  void* take(size_t* bytes) {
+    const std::lock_guard lock(mutex_);
+    stats_.allocations += 1;
+    const auto found = free_.lower_bound(*bytes);
+    if (found != free_.end() && found->first <= *bytes + *bytes / 4 + 4096) {
+      *bytes = found->first;
+      void* memory = found->second;
+      free_.erase(found);
+      stats_.cached_bytes -= int64_t(*bytes);
+      stats_.reused += 1;
+      count_use(int64_t(*bytes));
+      return memory;
+    }
+    void* memory = take_new(*bytes);
+    count_use(int64_t(*bytes));
+    return memory;
+  }
+
+  void give_back(void* memory, size_t bytes) noexcept {
+    const std::lock_guard lock(mutex_);
+    stats_.in_use_bytes -= int64_t(bytes);
+    stats_.cached_bytes += int64_t(bytes);
+    try {
+      free_.emplace(bytes, memory);
+    } catch (...) {
+      stats_.cached_bytes -= int64_t(bytes);
+      runtime::release(device_, memory);
+    }
+  }
+
+  void empty() {
+    const std::lock_guard lock(mutex_);
+    release_cached();
+  }
+
+  MemoryStats stats() {
+    const std::lock_guard lock(mutex_);
+    return stats_;
+  }
+
+  void reset_peak() {
+    const std::lock_guard lock(mutex_);
+    stats_.peak_bytes = stats_.in_use_bytes;
+  }
+
+ private:
+  void count_use(int64_t bytes) {
+    stats_.in_use_bytes += bytes;
+    stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.in_use_bytes);
+  }
+
+  // A full device may still be full of cached blocks of other sizes: drop them and try once more.
+  void* take_new(size_t bytes) {
+    try {
+      return runtime::allocate(device_, bytes);
+    } catch (const Error&) {
+      if (free_.empty()) throw;
+    }
+    release_cached();
+    return runtime::allocate(device_, bytes);
+  }
+
+  void release_cached() {
+    if (device_.is_cuda() && !free_.empty()) synchronize(device_);
+    for (auto& [bytes, memory] : free_) runtime::release(device_, memory);
+    free_.clear();
+    stats_.cached_bytes = 0;
+  }
+
+  Device device_;
+  std::mutex mutex_;
+  std::multimap<size_t, void*> free_;
+  MemoryStats stats_;
+};
+
+// Pools are never destroyed: tensors with static lifetime may outlive any order of destruction.
+Pool& pool(Device device) {
+  static std::mutex mutex;
+  static auto& pools = *new std::map<std::pair<int, int>, Pool>;
+  const std::lock_guard lock(mutex);
+  return pools.try_emplace({int(device.kind), device.index}, device).first->second;
+}
+
+size_t round_up(size_t bytes) {
+  const size_t grain = bytes < (1 << 20) ? 512 : (1 << 16);
+  return (std::max<size_t>(bytes, 1) + grain - 1) / grain * grain;
+}
+
+void verify_sentinels(Device device, const void* memory, size_t bytes) {
+  std::vector<unsigned char> guard(kGuardBytes);
+  runtime::copy(guard.data(), kCpu, static_cast<const char*>(memory) + bytes, device, kGuardBytes);
+  const bool intact = std::all_of(guard.begin(), guard.end(), [](int b) { return b == kSentinel; });
+  if (!intact) audit_violations += 1;
+}
+
+}  // namespace
+
+std::shared_ptr<void> allocate(Device device, size_t bytes) {
+  Pool& source = pool(device);
+  if (audits.load() == 0) {
+    size_t size = round_up(bytes);
+    void* memory = source.take(&size);
+    return {memory, [&source, size](void* p) { source.give_back(p, size); }};
+  }
+  size_t size = round_up(bytes + kGuardBytes);
+  void* memory = source.take(&size);
+  std::shared_ptr<void> block{memory, [&source, size, device, bytes](void* p) {
+                                try {
+                                  verify_sentinels(device, p, bytes);
+                                } catch (...) {
+                                  audit_violations += 1;
+                                }
+                                source.give_back(p, size);
+                              }};
+  runtime::fill_bytes(device, memory, kPoison, bytes);
+  runtime::fill_bytes(device, static_cast<char*>(memory) + bytes, kSentinel, kGuardBytes);
+  return block;
+}
+
+MemoryStats memory_stats(Device device) { return pool(device).stats(); }
+void reset_peak(Device device) { pool(device).reset_peak(); }
+void empty_cache(Device device) { pool(device).empty(); }
+
+MemoryAudit::MemoryAudit() { audits += 1; }
+MemoryAudit::~MemoryAudit() { audits -= 1; }
+int64_t MemoryAudit::violations() { return audit_violations; }
+
+}  // namespace bbam

@@ -1,0 +1,16 @@
+// Turns every CUDA library status into an exception with the call, file and line.
+// Only for files that are built with CUDA=1 (*_cuda.cpp) and for parallel.h under nvcc.
+#pragma once
+#include <cuda_runtime.h>
+
+#include "tensor/check.h"
+
+namespace bbam::cuda {
+
+inline void check_status(cudaError_t status, const char* call, const char* file, int line) {
+  if (status != cudaSuccess) fail(file, ":", line, ": ", call, ": ", cudaGetErrorString(status));
+}
+
+}  // namespace bbam::cuda
+
+#define BBAM_CUDA(call) ::bbam::cuda::check_status((call), #call, __FILE__, __LINE__)
