@@ -1,0 +1,32 @@
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "tensor/check.h"
+#include "tensor/files.h"
+#include "tests/temp_folder.h"
+
+using namespace bbam;
+
+TEST_CASE("files: a write that is not committed leaves the old file and nothing else") {
+  const test::TempFolder folder;
+  const std::string path = folder.path("a.txt");
+  write_file(path, "old");
+  {
+    FileWriter writer(path);
+    writer.write("new, but never finished");
+  }
+  CHECK(read_file(path) == "old");
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+  write_file(path, "new");
+  CHECK(read_file(path) == "new");
+}
+
+TEST_CASE("files: errors name the file and the reason") {
+  CHECK_THROWS_WITH_AS(read_file("/no/such/file"),
+                       "/no/such/file: cannot be opened: No such file or directory", Error);
+  CHECK_THROWS_WITH_AS(write_file("/no/such/folder/x", ""),
+                       doctest::Contains("cannot be written: No such file"), Error);
+  CHECK_THROWS_WITH_AS(make_folder("/dev/null/x"),
+                       doctest::Contains("/dev/null/x: this folder cannot be made"), Error);
+}
