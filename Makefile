@@ -92,6 +92,9 @@ demo: bbam
 test: tests
 	@build/$(VARIANT)/tests $(TEST_ARGS)
 
+gradcheck: tests
+	@build/$(VARIANT)/tests --gradcheck
+
 deps:
 	@scripts/deps.sh
 deps-dev:

@@ -1,0 +1,68 @@
+// Matrix product on CUDA by cuBLAS. cuBLAS is column-major: it is asked for c^T = op(b)^T op(a)^T.
+// Its results repeat bit for bit on one device and one stream.
+#include <cublas_v2.h>
+
+#include <map>
+
+#include "tensor/blas.h"
+#include "tensor/cuda_check.h"
+#include "tensor/profile.h"
+
+namespace bbam {
+namespace {
+
+void check_status(cublasStatus_t status, const char* call, int line) {
+  check(status == CUBLAS_STATUS_SUCCESS, __FILE__, ":", line, ": ", call, ": ",
+        cublasGetStatusString(status));
+}
+#define BBAM_CUBLAS(call) check_status((call), #call, __LINE__)
+
+class CuBlas : public Blas {
+ public:
+  const char* name() const override { return "cuBLAS"; }
+
+  void gemm(const Tensor& a, const Tensor& b, Tensor& c, const GemmSpec& spec) override {
+    const GemmExtents e = check_gemm(a, b, c, spec);
+    if (c.size() == 0) return;
+    if (e.k == 0) return reference_blas().gemm(a, b, c, spec);
+    const ProfileScope scope("gemm", c.stream(), 2 * e.m * e.n * e.k,
+                             int64_t(a.bytes() + b.bytes() + c.bytes()));
+    const cublasHandle_t handle = handle_of(c.device());
+    const bool tf32 = a.dtype() == DType::kF32 && precision() == Precision::kTf32;
+    const cudaDataType type = a.dtype() == DType::kF32 ? CUDA_R_32F : CUDA_R_64F;
+    const cublasComputeType_t compute = a.dtype() == DType::kF64 ? CUBLAS_COMPUTE_64F
+                                        : tf32                   ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                                 : CUBLAS_COMPUTE_32F;
+    const float alpha32 = float(spec.alpha), beta32 = float(spec.beta);
+    const bool single = a.dtype() == DType::kF32;
+    BBAM_CUBLAS(cublasGemmEx(handle, spec.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+                             spec.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, int(e.n), int(e.m),
+                             int(e.k), single ? (const void*)&alpha32 : (const void*)&spec.alpha,
+                             b.raw(), type, int(b.dim(1)), a.raw(), type, int(a.dim(1)),
+                             single ? (const void*)&beta32 : (const void*)&spec.beta,
+                             c.mutable_raw(), type, int(c.dim(1)), compute, CUBLAS_GEMM_DEFAULT));
+  }
+
+ private:
+  cublasHandle_t handle_of(Device device) {
+    auto [entry, is_new] = handles_.try_emplace(device.index, nullptr);
+    const Stream stream = stream_of(device);  // also makes the device current
+    if (is_new) {
+      BBAM_CUBLAS(cublasCreate(&entry->second));
+      BBAM_CUBLAS(cublasSetStream(entry->second, static_cast<cudaStream_t>(stream.handle)));
+    }
+    return entry->second;
+  }
+
+  // Kept until the process ends: the CUDA context may be gone before static destructors run.
+  std::map<int, cublasHandle_t> handles_;
+};
+
+}  // namespace
+
+Blas& cuda_blas() {
+  static CuBlas instance;
+  return instance;
+}
+
+}  // namespace bbam
