@@ -17,8 +17,8 @@ struct Conv2dSpec {
 
 // What is fused behind a convolution: y = act(conv(x, w) + bias + residual).
 struct ConvEpilogue {
-  Tensor bias;      // (Cout), or undefined
-  Tensor residual;  // the shape of y, or undefined
+  Tensor bias = {};      // (Cout), or undefined
+  Tensor residual = {};  // the shape of y, or undefined
   bool relu = false;
 };
 
