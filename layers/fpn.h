@@ -1,0 +1,35 @@
+// Feature pyramid network [Lin et al., CVPR 2017].
+#pragma once
+#include <vector>
+
+#include "layers/module.h"
+
+namespace bbam {
+
+// How the coarser level is brought to the finer one's extent before they are added.
+//   kBilinear  to the lateral's exact extent, half-pixel corners (the BBAM authors' fork)
+//   kNearest   to the lateral's exact extent (Lin et al., torchvision)
+enum class TopDown { kBilinear, kNearest };
+
+struct FpnSpec {
+  int channels = 256;
+  TopDown top_down = TopDown::kBilinear;
+};
+
+class Fpn : public Module {
+ public:
+  Fpn(const std::vector<int>& widths, const FpnSpec& spec, Initializer& init);
+
+  // features: C2..C5; returns P2..P5, (N, H, W, channels). Only levels marked in `wanted` (all when
+  // empty) are computed, and of the top-down path only what they need; the others are undefined.
+  std::vector<Variable> forward(const std::vector<Variable>& features,
+                                const std::vector<bool>& wanted = {});
+  // inner_blocks.L.weight (1x1 laterals), layer_blocks.L.weight (3x3 outputs), L = 0 for P2.
+  void visit(const std::string& prefix, const ParameterVisitor& f) override;
+
+ private:
+  FpnSpec spec_;
+  std::vector<Conv2d> laterals_, outputs_;
+};
+
+}  // namespace bbam

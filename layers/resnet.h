@@ -1,0 +1,83 @@
+// ResNet [He et al., CVPR 2016] as the trunk of detectors and segmenters.
+#pragma once
+#include <vector>
+
+#include "layers/module.h"
+
+namespace bbam {
+
+// How the activations behind a convolution are normalised.
+//   kFrozen  a fixed affine map from stored statistics (Detectron): folded into the convolution
+//   kBatch   batch normalisation, trained
+//   kGroup   group normalisation, trained
+enum class Norm { kFrozen, kBatch, kGroup };
+
+struct ResNetSpec {
+  int depth = 50;             // 18, 34, 50, 101 or 152
+  bool stride_in_1x1 = true;  // bottlenecks: MSRA and Caffe weights; false: torchvision's 3x3
+  Norm norm = Norm::kFrozen;
+  int groups = 32;      // of kGroup
+  int stem_width = 64;  // channels of the stem; the stages have 1, 2, 4, 8 times as many
+};
+
+// A convolution without bias, its normalisation, and what may follow.
+struct ConvNorm : Module {
+  Variable weight;                     // (Cout, kh, kw, Cin)
+  Variable gamma, beta;                // (Cout)
+  Variable running_mean, running_var;  // (Cout); not with kGroup
+  Conv2dSpec spec;
+  Norm norm = Norm::kFrozen;
+  int groups = 32;
+  bool training = false;  // kBatch: batch statistics, and running ones updated
+
+  ConvNorm() = default;
+  ConvNorm(Tensor weight_value, Conv2dSpec conv_spec, const ResNetSpec& spec);
+  // act(norm(conv(x)) + residual)
+  Variable forward(const Variable& x, bool relu, const Variable& residual = {});
+  void visit_as(const std::string& conv, const std::string& bn, const ParameterVisitor& f);
+  void visit(const std::string& prefix, const ParameterVisitor& f) override;
+
+ private:
+  Variable forward_frozen(const Variable& x, bool relu, const Variable& residual);
+  // weight * scale and shift of a frozen norm, kept while none of their sources is written to.
+  struct Folded {
+    std::vector<Tensor::Identity> sources;
+    Tensor scale, shift, weight;
+  };
+  void refold();
+  Folded folded_;
+};
+
+struct ResidualBlock {
+  std::vector<ConvNorm> convs;  // two 3x3, or 1x1, 3x3, 1x1
+  ConvNorm shortcut;            // 1x1, where the extent or the width changes
+  bool has_shortcut = false;
+
+  Variable forward(const Variable& x);
+};
+
+class ResNet : public Module {
+ public:
+  ResNet(const ResNetSpec& spec, Initializer& init);
+
+  // images (N, H, W, 3), mean-subtracted. Returns C2, C3, C4, C5 at strides 4, 8, 16, 32.
+  std::vector<Variable> forward(const Variable& images);
+  // Channels of C2..C5.
+  std::vector<int> widths() const;
+  // Makes the stem (1), or the stem and the first stages - 1 residual stages (2: stem and res2, as
+  // FREEZE_CONV_BODY_AT) constant. Frozen norms are constant in any case.
+  void freeze_stages(int stages);
+  void set_training(bool training);
+  // conv1, bn1, layer1.0.conv1, layer1.0.bn1, ..., layer1.0.downsample.0, ...
+  void visit(const std::string& prefix, const ParameterVisitor& f) override;
+
+ private:
+  template <class F>
+  void each_conv(F&& f);
+
+  ResNetSpec spec_;
+  ConvNorm stem_;
+  std::vector<std::vector<ResidualBlock>> stages_;
+};
+
+}  // namespace bbam
