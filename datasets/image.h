@@ -23,6 +23,14 @@ struct ImageSize {
   bool operator==(const ImageSize&) const = default;
 };
 
+// A box in pixels, half-open: a box around the whole picture is 0, 0, width, height.
+struct PixelBox {
+  float x0 = 0, y0 = 0, x1 = 0, y1 = 0;
+
+  float area() const { return (x1 - x0) * (y1 - y0); }
+  bool operator==(const PixelBox&) const = default;
+};
+
 // 8 bits a channel, row by row, channels interleaved: (height, width, channels).
 // Three channels are red, green, blue; one channel is grey, or the index of a label map.
 struct Image {

@@ -32,11 +32,7 @@ Image resize_bilinear(const Image& image, ImageSize to);
 Image resize_nearest(const Image& image, ImageSize to);
 Image flip_horizontal(const Image& image);
 
-// Half-open pixel coordinates; a flip maps x to width - x.
-struct PixelBox {
-  float x0 = 0, y0 = 0, x1 = 0, y1 = 0;
-  bool operator==(const PixelBox&) const = default;
-};
+// Maps x to width - x.
 PixelBox flip_horizontal(const PixelBox& box, int width);
 // Each axis by its own ratio to / from.
 PixelBox resize_box(const PixelBox& box, ImageSize from, ImageSize to);
