@@ -1,6 +1,7 @@
 #include "layers/conv2d.h"
 
 #include "tensor/blas.h"
+#include "tensor/conv_epilogue.h"
 #include "tensor/parallel.h"
 
 namespace bbam {
@@ -12,14 +13,6 @@ struct ReluGate {
   const T *dy, *y;
   T* gated;
   HD void operator()(int64_t i) const { gated[i] = y[i] > T(0) ? dy[i] : T(0); }
-};
-
-template <class T>
-struct AddBias {
-  const T* bias;
-  T* y;
-  int64_t channels;
-  HD void operator()(int64_t i) const { y[i] += bias[i % channels]; }
 };
 
 Tensor relu_gate(const Tensor& dy, const Tensor& y) {
@@ -88,11 +81,7 @@ Variable conv_transpose2d(const Variable& x, const Variable& w, const Variable& 
   dnn(y).conv2d_backward_data(x.value(), w.value(), spec, y);
   if (bias.defined()) {
     check_shape(bias.value(), {w.dim(3)}, "conv_transpose2d: bias");
-    dispatch_float(y.dtype(), [&](auto t) {
-      using T = decltype(t);
-      parallel_for("conv_transpose2d.bias", y.stream(), y.size(),
-                   AddBias<T>{bias.value().data<T>(), y.mutable_data<T>(), w.dim(3)});
-    });
+    apply_epilogue({.bias = bias.value()}, y);
   }
   return record("conv_transpose2d", y, {x, w, bias.defined() ? bias : Variable(Tensor())},
                 [x = x.value(), w = w.value(), spec](const Tensor& dy, Gradients& dx) {

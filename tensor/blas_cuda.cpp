@@ -61,7 +61,7 @@ class CuBlas : public Blas {
 }  // namespace
 
 Blas& cuda_blas() {
-  static CuBlas instance;
+  static auto& instance = *new CuBlas;
   return instance;
 }
 
