@@ -1,0 +1,21 @@
+// Which level of the feature pyramid a region is pooled from, and the pooling
+// [Lin 2017, FPN, equation 1; He 2017, Mask R-CNN, section 3].
+#pragma once
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace bbam {
+
+struct LevelSpec {
+  int64_t finest = 2, coarsest = 5;  // P2 to P5: strides 4 to 32
+  double canonical_size_px = 224;    // of a region that belongs on canonical_level
+  int64_t canonical_level = 4;
+};
+
+// (R) i64: the level of each RoI, counted from `finest`, from rois: (R, 5) of image, x0, y0, x1,
+// y1: floor(canonical_level + log2(sqrt(area) / canonical_size_px + 1e-6)), within the levels there
+// are. In half-open boxes the area is METHOD B1's "area with +1".
+Tensor roi_levels(const Tensor& rois, const LevelSpec& spec);
+
+}  // namespace bbam
