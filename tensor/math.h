@@ -31,8 +31,8 @@ HD T sign_(T x) {
 // Stable for both signs.
 template <class T>
 HD T sigmoid_(T x) {
-  if (x >= T(0)) return T(1) / (T(1) + exp(-x));
-  const T e = exp(x);
+  if (x >= T(0)) return T(1) / (T(1) + std::exp(-x));
+  const T e = std::exp(x);
   return e / (T(1) + e);
 }
 
