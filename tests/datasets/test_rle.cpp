@@ -6,6 +6,7 @@
 
 #include "datasets/rle.h"
 #include "tensor/random.h"
+#include "tests/datasets/golden_texts.h"
 
 using namespace bbam;
 
@@ -27,6 +28,32 @@ std::vector<uint8_t> random_pixels(uint64_t seed, int64_t count, double density)
   for (int64_t i = 0; i < count; ++i) pixels.push_back(random.uniform() < density);
   return pixels;
 }
+
+// Text, area and bounds of the k-th mask of a group as pycocotools has them.
+class GoldenGroup {
+ public:
+  GoldenGroup(const SafetensorsFile& file, const std::string& name)
+      : texts_(test::golden_texts(file, name)),
+        area_(file.tensors.at(name + ".area").to_vector<int64_t>()),
+        xywh_(file.tensors.at(name + ".xywh").to_vector<int64_t>()) {}
+
+  size_t size() const { return texts_.size(); }
+  Rle rle(size_t k, int64_t height, int64_t width) const {
+    return rle_from_string(texts_[k], height, width);
+  }
+  void check_equal(const Rle& rle, size_t k) const {
+    CAPTURE(k);
+    CHECK(rle_to_string(rle) == texts_[k]);
+    CHECK(rle_area(rle) == area_[k]);
+    const auto [x0, y0, x1, y1] = rle_bounds(rle);
+    CHECK(std::vector<int64_t>{x0, y0, x1 - x0, y1 - y0} ==
+          std::vector<int64_t>(&xywh_[k * 4], &xywh_[k * 4] + 4));
+  }
+
+ private:
+  std::vector<std::string> texts_;
+  std::vector<int64_t> area_, xywh_;
+};
 
 constexpr double kDensities[] = {0.0, 0.1, 0.5, 0.9, 1.0};
 
@@ -123,6 +150,46 @@ TEST_CASE("rle: polygons with corners on whole pixels fill exactly the pixels in
 TEST_CASE("rle: a polygon that crosses itself is filled by the even-odd rule") {
   const std::vector<double> twice = {0, 0, 3, 0, 3, 3, 0, 3, 0, 0, 3, 0, 3, 3, 0, 3};
   CHECK(rle_area(rle_from_polygon(twice, 5, 5)) == 0);
+}
+
+TEST_CASE("rle: polygons and boxes become pycocotools' masks") {
+  const SafetensorsFile file = test::golden("metrics_rle");
+  const GoldenGroup polygons(file, "polygon"), boxes(file, "box");
+  const auto xy = file.tensors.at("polygon.xy").to_vector<double>();
+  const auto ends = file.tensors.at("polygon.ends").to_vector<int64_t>();
+  const auto sizes = file.tensors.at("polygon.sizes").to_vector<int64_t>();
+  REQUIRE(polygons.size() == 120);
+  for (size_t k = 0; k < polygons.size(); ++k) {
+    const size_t begin = k == 0 ? 0 : size_t(ends[k - 1]);
+    const std::span<const double> polygon(&xy[begin], size_t(ends[k]) - begin);
+    polygons.check_equal(rle_from_polygon(polygon, sizes[k * 2], sizes[k * 2 + 1]), k);
+  }
+  const auto xywh = file.tensors.at("box.input").to_vector<double>();
+  REQUIRE(boxes.size() == 40);
+  for (size_t k = 0; k < boxes.size(); ++k) {
+    const double* b = &xywh[k * 4];
+    boxes.check_equal(rle_from_box(b[0], b[1], b[0] + b[2], b[1] + b[3], 40, 50), k);
+  }
+}
+
+TEST_CASE("rle: masks, merges and IoU are pycocotools'") {
+  const SafetensorsFile file = test::golden("metrics_rle");
+  const GoldenGroup pixels(file, "pixel"), a(file, "a"), b(file, "b"), merges(file, "merge");
+  for (size_t k = 0; k < pixels.size(); ++k)
+    pixels.check_equal(
+        rle_encode(
+            file.tensors.at("pixel.input").rows(int64_t(k), int64_t(k) + 1).reshape({23, 31})),
+        k);
+  std::vector<Rle> detections, truths;
+  for (size_t k = 0; k < a.size(); ++k) detections.push_back(a.rle(k, 60, 80));
+  for (size_t k = 0; k < b.size(); ++k) truths.push_back(b.rle(k, 60, 80));
+  CHECK(rle_iou(detections, truths, file.tensors.at("crowd").to_vector<uint8_t>()) ==
+        file.tensors.at("iou").to_vector<double>());
+  REQUIRE(merges.size() == 18);
+  for (size_t k = 0; k < merges.size(); ++k) {
+    const std::vector<Rle> three = {detections[k / 2], detections[k / 2 + 1], truths[k / 2]};
+    merges.check_equal(rle_merge(three, k % 2 ? RleMerge::kIntersection : RleMerge::kUnion), k);
+  }
 }
 
 TEST_CASE("rle: hostile input is refused with what was found and what was expected") {
