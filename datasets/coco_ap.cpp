@@ -41,12 +41,12 @@ void check_input(std::span<const CocoObject> objects, std::span<const CocoDetect
             " without a mask");
   };
   for (const CocoObject& object : objects) {
-    check_shape_of(object, "an object's");
+    check_shape_of(object, "object");
     check(object.area_px >= 0, "coco_ap: image ", object.image_id, ": an object's area of ",
           object.area_px, "; expected 0 or more");
   }
   for (const CocoDetection& detection : detections) {
-    check_shape_of(detection, "a detection's");
+    check_shape_of(detection, "detection");
     check(!std::isnan(detection.score), "coco_ap: image ", detection.image_id,
           ": a score is not a number");
   }

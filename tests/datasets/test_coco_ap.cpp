@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "datasets/coco_ap.h"
 #include "tests/datasets/golden_texts.h"
@@ -86,6 +87,7 @@ constexpr CocoBox kBox = {10, 10, 20, 10}, kHalf = {10, 10, 20, 5}, kElsewhere =
 TEST_CASE("coco_ap: boxes and masks of every category, area and limit equal pycocotools") {
   const SafetensorsFile file = test::golden("metrics_coco");
   const Scene scene = read_scene(file);
+  CHECK(coco_iou_thresholds() == file.tensors.at("iou_thresholds").to_vector<double>());
   for (const auto& [shape, name] :
        {std::pair(CocoShape::kBoxes, std::string("bbox")), {CocoShape::kMasks, "segm"}}) {
     CAPTURE(name);
@@ -141,6 +143,27 @@ TEST_CASE("coco_ap: detections outside the area range are left out unless they f
   CHECK(ap_of(scene, {.area = "large"}) == 0.5);
 }
 
+TEST_CASE("coco_ap: the ends of an area range belong to it") {
+  // 32^2 and 96^2 pixels lie in two ranges each; so does a wrong detection of that area.
+  for (const auto& [side, smaller, larger] :
+       {std::tuple(32.0, "small", "medium"), {96.0, "medium", "large"}}) {
+    const CocoBox box = {0, 0, side, side}, elsewhere = {300, 300, side, side};
+    const Scene scene = {{object(box)}, {detection(0.9, elsewhere), detection(0.8, box)}};
+    CHECK(ap_of(scene, {.area = smaller}) == 0.5);
+    CHECK(ap_of(scene, {.area = larger}) == 0.5);
+  }
+}
+
+TEST_CASE("coco_ap: an IoU threshold of 1 forgives rounding") {
+  // Masks and boxes that are equal reach 1 exactly; this box misses it by less than 1e-10.
+  const std::vector<CocoObject> objects = {object({0, 0, 1, 1})};
+  const std::vector<CocoDetection> close = {detection(0.9, {0, 0, 1 - 1e-12, 1})};
+  const std::vector<CocoDetection> far = {detection(0.9, {0, 0, 1 - 1e-9, 1})};
+  const CocoApOptions options{.iou_thresholds = {1}};
+  CHECK(coco_ap(objects, close, options).mean_ap({.iou_thresholds = {1}}) == 1);
+  CHECK(coco_ap(objects, far, options).mean_ap({.iou_thresholds = {1}}) == 0);
+}
+
 TEST_CASE("coco_ap: equal scores keep the order given in an image and that of ids between images") {
   const std::vector<CocoDetection> right_first = {detection(0.5, kBox), detection(0.5, kElsewhere)};
   const std::vector<CocoDetection> wrong_first = {right_first[1], right_first[0]};
@@ -169,9 +192,9 @@ TEST_CASE("coco_ap: bad input is refused with what was found and what was expect
   CHECK_THROWS_WITH_AS(run({{object({0, 0, std::nan(""), 1})}, {}}),
                        doctest::Contains("expected finite numbers"), Error);
   CHECK_THROWS_WITH_AS(run({{}, {detection(0.5, {0, 0, -2, 1}, 8)}}),
-                       doctest::Contains("image 8: a detection's box (0, 0, -2, 1)"), Error);
+                       doctest::Contains("image 8: detection box (0, 0, -2, 1)"), Error);
   CHECK_THROWS_WITH_AS(run({{object(kBox)}, {}}, {.shape = CocoShape::kMasks}),
-                       doctest::Contains("image 1: an object's without a mask"), Error);
+                       doctest::Contains("image 1: object without a mask"), Error);
   CHECK_THROWS_WITH_AS(run({}, {.iou_thresholds = {}}), doctest::Contains("expected one"), Error);
   CHECK_THROWS_WITH_AS(run({}, {.iou_thresholds = {1.5}}), doctest::Contains("at most 1"), Error);
   CHECK_THROWS_WITH_AS(run({}, {.max_detections = {0}}), doctest::Contains("1 or more"), Error);

@@ -183,6 +183,7 @@ def make_coco():
         evaluation = run_pycocotools(*case, np.concatenate([[0.25], standard])).eval
         arrays[kind + ".ap"] = evaluation["precision"].mean(axis=1)  # over the recalls
         arrays[kind + ".recall"] = evaluation["recall"]
+    arrays["iou_thresholds"] = standard
     arrays["categories"] = np.array(CATEGORIES, np.int64)
     print(len(objects), "objects,", len(results), "detections; AP", arrays["bbox.stats"][0],
           arrays["segm.stats"][0])
