@@ -18,7 +18,7 @@ WARN  += -Werror
 endif
 CPPFLAGS := -I.
 CXXFLAGS := -std=c++20 -O2 -g1 -march=$(ARCH) -fopenmp -MMD -MP $(WARN)
-# Kernels: no fast-math; -O3 for the vectoriser. Thrust's CPU system is OpenMP.
+# Kernels: no fast-math; -O3 for the vectoriser. Without nvcc Thrust's device is OpenMP.
 CUFLAGS  := -O3 -DTHRUST_HOST_SYSTEM=THRUST_HOST_SYSTEM_CPP -DTHRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_OMP
 LDLIBS   := -fopenmp -ldnnl -lopenblas -lfmt -lpugixml -lzip -ljpeg -lpng -lz
 
@@ -83,7 +83,7 @@ build/cuda/%.cu.o: %.cu
 	@echo "  nvcc    $<"
 	@$(NVCC) -std=c++20 -O3 -arch=sm_$(CUDA_ARCH) $(CPPFLAGS) -MD -MP -MF $(@:.o=.d) \
 	  -Werror cross-execution-space-call,all-warnings \
-	  -Xcompiler "-O3,-march=$(ARCH),-fopenmp,-Wall,-Wno-unknown-pragmas" $(filter -D%,$(CUFLAGS)) -c $< -o $@
+	  -Xcompiler "-O3,-march=$(ARCH),-fopenmp,-Wall,-Wno-unknown-pragmas" -c $< -o $@
 # The evaluators round as the reference tools do: a product and a sum are not fused into one step.
 build/host/datasets/%.o: CXXFLAGS += -ffp-contract=off
 
