@@ -25,13 +25,6 @@ struct Repeat {
   }
 };
 
-struct Plus {
-  template <class T>
-  HD T operator()(T a, T b) const {
-    return a + b;
-  }
-};
-
 // x: (outer, n) -> y: (outer, pieces), each the sum of kPiece neighbours in eight lanes.
 template <class T>
 struct SumNeighbours {

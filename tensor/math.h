@@ -36,4 +36,18 @@ HD T sigmoid_(T x) {
   return e / (T(1) + e);
 }
 
+// Operations for Block::reduce.
+struct Plus {
+  template <class T>
+  HD T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+struct Larger {
+  template <class T>
+  HD T operator()(T a, T b) const {
+    return max_(a, b);
+  }
+};
+
 }  // namespace bbam

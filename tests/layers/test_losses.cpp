@@ -1,0 +1,262 @@
+#include "layers/losses.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "tests/op_case.h"
+
+using namespace bbam;
+using namespace bbam::test;
+
+namespace {
+
+constexpr Reduction kBoth[] = {Reduction::kMean, Reduction::kSum};
+
+// sum w l, divided by sum w for the mean; 0 when there is nothing to average.
+std::vector<double> reduced(const std::vector<double>& terms, const std::vector<double>& weights,
+                            Reduction reduction) {
+  double sum = 0, count = 0;
+  for (size_t i = 0; i < terms.size(); ++i) {
+    sum += weights[i] * terms[i];
+    count += weights[i];
+  }
+  if (reduction == Reduction::kSum) return {sum};
+  return {count > 0 ? sum / count : 0.0};
+}
+
+Example cross_entropy_example(const char* what, int64_t classes, const std::vector<int64_t>& labels,
+                              int64_t ignore, const std::vector<double>& weights,
+                              Reduction reduction) {
+  const auto rows = int64_t(labels.size());
+  const Tensor label_tensor = Tensor::from(labels);
+  const auto op = [=](const std::vector<Variable>& v) {
+    const Tensor given =
+        weights.empty() ? Tensor() : Tensor::from(weights).cast(v[0].dtype()).to(v[0].device());
+    return cross_entropy(v[0], label_tensor, reduction, ignore, given);
+  };
+  const auto oracle = [=](const std::vector<Tensor>& v) {
+    const std::vector<double> x = v[0].to_vector<double>();
+    std::vector<double> terms, term_weights;
+    for (size_t row = 0; row < labels.size(); ++row) {
+      if (labels[row] == ignore) continue;
+      double sum = 0;
+      for (int64_t c = 0; c < classes; ++c) sum += std::exp(x[row * size_t(classes) + size_t(c)]);
+      const double p = std::exp(x[row * size_t(classes) + size_t(labels[row])]) / sum;
+      terms.push_back(-std::log(p));
+      term_weights.push_back(weights.empty() ? 1.0 : weights[row]);
+    }
+    return reduced(terms, term_weights, reduction);
+  };
+  return {what, {random_tensor({rows, classes}, 900, -3, 3)}, op, oracle};
+}
+
+using Term = double (*)(double x, double target);
+using Loss = Variable (*)(const Variable&, const Tensor&, Reduction, const Tensor&);
+
+// Losses of one value and one target: without weights, with weights, with broadcast weights, with
+// nothing counted, and empty.
+std::vector<Example> pointwise_examples(Loss loss, Term term, double low, double high) {
+  std::vector<Example> examples;
+  const auto add = [&](const char* what, Shape shape, const std::vector<double>& weights,
+                       Shape weight_shape, Reduction reduction) {
+    const Tensor target = random_tensor(shape, 901, low, high);
+    const auto op = [=](const std::vector<Variable>& v) {
+      const Tensor given =
+          weights.empty()
+              ? Tensor()
+              : Tensor::from(weights, weight_shape).cast(v[0].dtype()).to(v[0].device());
+      return loss(v[0], target.cast(v[0].dtype()).to(v[0].device()), reduction, given);
+    };
+    const auto oracle = [=](const std::vector<Tensor>& v) {
+      const std::vector<double> x = v[0].to_vector<double>(), t = target.to_vector<double>();
+      std::vector<double> terms, term_weights;
+      for (size_t i = 0; i < x.size(); ++i) {
+        terms.push_back(term(x[i], t[i]));
+        const size_t per_weight = weights.empty() ? 1 : x.size() / weights.size();
+        term_weights.push_back(weights.empty() ? 1.0 : weights[i / per_weight]);
+      }
+      return reduced(terms, term_weights, reduction);
+    };
+    examples.push_back({what, {random_tensor(shape, 902, -2, 2)}, op, oracle});
+  };
+  for (Reduction reduction : kBoth) {
+    add("plain", {3, 5}, {}, {}, reduction);
+    add("large", {1030}, {}, {}, reduction);
+    add("weights", {5}, {1, 0, 2.5, 0.5, 1}, {5}, reduction);
+    add("weights of rows", {3, 4}, {1, 0, 2}, {3, 1}, reduction);
+    add("nothing counted", {3}, {0, 0, 0}, {3}, reduction);
+    add("empty", {0, 4}, {}, {}, reduction);
+  }
+  return examples;
+}
+
+// METHOD A3 literally: horizontal and vertical differences, and four sums over diagonals, each pair
+// of a diagonal being met from both of its ends.
+std::vector<double> total_variation_loop(const Tensor& mask, double beta, bool diagonals) {
+  const int64_t height = mask.dim(-2), width = mask.dim(-1);
+  const int64_t count = mask.rank() == 3 ? mask.dim(0) : 1;
+  const std::vector<double> m = mask.to_vector<double>();
+  std::vector<double> y;
+  for (int64_t n = 0; n < count; ++n) {
+    double sum = 0;
+    const auto add = [&](int64_t dr, int64_t dc) {
+      for (int64_t r = 0; r < height; ++r)
+        for (int64_t c = 0; c < width; ++c) {
+          if (r + dr < 0 || r + dr >= height || c + dc < 0 || c + dc >= width) continue;
+          const double a = m[size_t((n * height + r) * width + c)];
+          const double b = m[size_t((n * height + r + dr) * width + c + dc)];
+          sum += std::pow(std::abs(a - b), beta);
+        }
+    };
+    add(0, 1);
+    add(1, 0);
+    if (diagonals) {
+      add(1, 1);
+      add(1, -1);
+      add(-1, 1);
+      add(-1, -1);
+    }
+    y.push_back(sum);
+  }
+  return y;
+}
+
+Example total_variation_example(Shape shape, double beta, bool diagonals) {
+  return {
+      join(shape, " beta ", beta, diagonals ? "" : " straight"),
+      {distinct_tensor(shape, 903)},
+      [=](const std::vector<Variable>& v) { return total_variation(v[0], beta, diagonals); },
+      [=](const std::vector<Tensor>& v) { return total_variation_loop(v[0], beta, diagonals); }};
+}
+
+double value_of(const Variable& loss) { return loss.value().item<double>(); }
+
+}  // namespace
+
+TEST_CASE("op cross_entropy") {
+  OpCase op_case{.op = "cross_entropy", .examples = {}};
+  for (Reduction reduction : kBoth) {
+    op_case.examples.push_back(
+        cross_entropy_example("plain", 7, {0, 6, 3, 3, 1}, -1, {}, reduction));
+    op_case.examples.push_back(
+        cross_entropy_example("some ignored", 3, {-1, 2, -1, 0}, -1, {}, reduction));
+    op_case.examples.push_back(
+        cross_entropy_example("void 255", 21, {255, 20, 0}, 255, {}, reduction));
+    op_case.examples.push_back(
+        cross_entropy_example("weights", 3, {2, -1, 1}, -1, {0.5, 7, 2}, reduction));
+    op_case.examples.push_back(cross_entropy_example("one class", 1, {0, 0}, -1, {}, reduction));
+    op_case.examples.push_back(
+        cross_entropy_example("all ignored", 3, {-1, -1}, -1, {}, reduction));
+    op_case.examples.push_back(cross_entropy_example("no rows", 5, {}, -1, {}, reduction));
+  }
+  run(op_case);
+}
+
+TEST_CASE("cross_entropy: wrong labels are refused") {
+  const Variable x(Tensor::zeros({2, 3}));
+  CHECK_THROWS_WITH_AS(cross_entropy(x, Tensor::from<int64_t>({0, 3}), Reduction::kMean),
+                       doctest::Contains("label 3 of row 1; expected 0 to 2"), Error);
+  CHECK_THROWS_AS(cross_entropy(x, Tensor::from<int64_t>({0}), Reduction::kMean), Error);
+  CHECK_THROWS_AS(cross_entropy(x, Tensor::zeros({2}), Reduction::kMean), Error);
+  CHECK_THROWS_AS(
+      cross_entropy(x, Tensor::from<int64_t>({0, 1}), Reduction::kMean, -1, Tensor::zeros({3})),
+      Error);
+}
+
+TEST_CASE("op bce_with_logits") {
+  const Term term = [](double x, double t) {
+    const double p = 1 / (1 + std::exp(-x));
+    return -t * std::log(p) - (1 - t) * std::log(1 - p);
+  };
+  run({.op = "bce_with_logits", .examples = pointwise_examples(bce_with_logits, term, 0, 1)});
+}
+
+TEST_CASE("bce_with_logits: large logits neither overflow nor vanish") {
+  const Variable x(Tensor::from<double>({800, -800, -800}), true);
+  const Tensor t = Tensor::from<double>({0, 1, 0});
+  const Variable loss = bce_with_logits(x, t, Reduction::kSum);
+  CHECK(value_of(loss) == 1600);
+  backward(loss);
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{1, -1, 0});
+}
+
+TEST_CASE("op smooth_l1") {
+  const Term third = [](double x, double t) {
+    const double d = std::abs(x - t);
+    return d < 1.0 / 9 ? 4.5 * d * d : d - 1.0 / 18;
+  };
+  const Term one = [](double x, double t) {
+    const double d = std::abs(x - t);
+    return d < 1 ? 0.5 * d * d : d - 0.5;
+  };
+  const Loss with_ninth = [](const Variable& x, const Tensor& t, Reduction r, const Tensor& w) {
+    return smooth_l1(x, t, 1.0 / 9, r, w);
+  };
+  const Loss with_one = [](const Variable& x, const Tensor& t, Reduction r, const Tensor& w) {
+    return smooth_l1(x, t, 1, r, w);
+  };
+  run({.op = "smooth_l1", .examples = pointwise_examples(with_ninth, third, -2, 2)});
+  run({.op = "smooth_l1", .examples = pointwise_examples(with_one, one, -2, 2)});
+}
+
+TEST_CASE("smooth_l1: beta 0 is l1, and values that do not fit are refused") {
+  const Variable x(Tensor::from<double>({1, -2, 0.5}), true);
+  const Tensor t = Tensor::from<double>({1, 1, 0});
+  const Variable loss = smooth_l1(x, t, 0, Reduction::kSum);
+  CHECK(value_of(loss) == value_of(l1(x, t, Reduction::kSum)));
+  backward(loss);
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{0, -1, 1});
+  CHECK_THROWS_AS(smooth_l1(x, t, -1, Reduction::kSum), Error);
+  CHECK_THROWS_AS(smooth_l1(x, Tensor::zeros({3}), 1, Reduction::kSum), Error);
+  CHECK_THROWS_AS(smooth_l1(x, t, 1, Reduction::kSum, Tensor::zeros({2}, DType::kF64)), Error);
+}
+
+TEST_CASE("op l1") {
+  OpCase op_case{.op = "l1", .examples = {}};
+  for (Reduction reduction : kBoth) {
+    for (const Shape& shape : {Shape{3, 5}, Shape{1}, Shape{}, Shape{0, 4}}) {
+      const auto oracle = [=](const std::vector<Tensor>& v) {
+        const std::vector<double> x = v[0].to_vector<double>(), t = v[1].to_vector<double>();
+        std::vector<double> terms;
+        for (size_t i = 0; i < x.size(); ++i) terms.push_back(std::abs(x[i] - t[i]));
+        return reduced(terms, std::vector<double>(terms.size(), 1.0), reduction);
+      };
+      op_case.examples.push_back(
+          {join(shape),
+           {distinct_tensor(shape, 904), random_tensor(shape, 905, 3, 4)},
+           [=](const std::vector<Variable>& v) { return l1(v[0], v[1], reduction); },
+           oracle});
+    }
+  }
+  run(op_case);
+  CHECK_THROWS_AS(l1(Variable(Tensor::zeros({3})), Variable(Tensor::zeros({1})), Reduction::kSum),
+                  Error);
+}
+
+TEST_CASE("op total_variation") {
+  OpCase op_case{.op = "total_variation", .examples = {}};
+  for (const Shape& shape : {Shape{3, 5}, Shape{1, 1}, Shape{1, 7}, Shape{17, 1}, Shape{2, 5, 3},
+                             Shape{0, 3, 5}, Shape{2, 0, 3}, Shape{0, 3}})
+    op_case.examples.push_back(total_variation_example(shape, 3, true));
+  op_case.examples.push_back(total_variation_example({5, 7}, 2, false));
+  op_case.examples.push_back(total_variation_example({5, 7}, 1, true));
+  run(op_case);
+}
+
+TEST_CASE("losses: METHOD A3, total variation of a corner, beta 3, diagonals twice") {
+  const Variable corner(Tensor::from<double>({2, 0, 0, 0}, {2, 2}));
+  CHECK(value_of(total_variation(corner)) == 8 + 8 + 2 * 8);
+  CHECK(value_of(total_variation(corner, 3, false)) == 8 + 8);
+  CHECK(value_of(total_variation(corner, 1)) == 2 + 2 + 2 * 2);
+}
+
+TEST_CASE("total_variation: the gradient of equal neighbours is 0 for every beta") {
+  for (double beta : {0.5, 1.0, 2.0, 3.0}) {
+    const Variable flat(Tensor::full({3, 3}, 0.5, DType::kF64), true);
+    backward(total_variation(flat, beta));
+    CHECK(flat.grad().to_vector<double>() == std::vector<double>(9, 0.0));
+  }
+  CHECK_THROWS_AS(total_variation(Variable(Tensor::zeros({3}))), Error);
+  CHECK_THROWS_AS(total_variation(Variable(Tensor::zeros({3, 3})), 0), Error);
+}
