@@ -85,6 +85,23 @@ Tensor decode_numbers(const char* bytes, NumberFormat format, const Shape& shape
   return t;
 }
 
+Tensor decode_strided(const char* bytes, NumberFormat format, const Shape& shape,
+                      const std::vector<int64_t>& strides) {
+  const size_t width = size_of(format);
+  std::string dense(size_t(shape.size()) * width, '\0');
+  std::vector<int64_t> index(strides.size(), 0);
+  for (size_t i = 0; i < dense.size(); i += width) {
+    int64_t at = 0;
+    for (size_t axis = 0; axis < index.size(); ++axis) at += index[axis] * strides[axis];
+    std::memcpy(&dense[i], bytes + at * int64_t(width), width);
+    for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+      if (++index[size_t(axis)] < shape[axis]) break;
+      index[size_t(axis)] = 0;
+    }
+  }
+  return decode_numbers(dense.data(), format, shape);
+}
+
 Shape checked_shape(const std::vector<int64_t>& extents, const std::string& what) {
   check(extents.size() <= Shape::kMaxRank, what, ": a shape of ", extents.size(), " axes; at most ",
         Shape::kMaxRank, " are read");
@@ -97,6 +114,11 @@ Shape checked_shape(const std::vector<int64_t>& extents, const std::string& what
     if (extent > 0) size *= extent;
   }
   return Shape(extents);
+}
+
+void DecodeBudget::take(uint64_t bytes) {
+  check(bytes <= left_, what_, ": what it unpacks to is out of all proportion to the file");
+  left_ -= bytes;
 }
 
 }  // namespace bbam
