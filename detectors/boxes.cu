@@ -33,6 +33,18 @@ struct ClipBoxes {
   }
 };
 
+template <class T>
+struct AtLeast {
+  const T* boxes;
+  uint8_t* result;
+  T side;
+
+  HD void operator()(int64_t i) const {
+    const Box<T> box = box_at(boxes, i);
+    result[i] = box.x1 - box.x0 >= side && box.y1 - box.y0 >= side;
+  }
+};
+
 }  // namespace
 
 Tensor iou_matrix(const Tensor& a, const Tensor& b) {
@@ -57,6 +69,17 @@ Tensor clip_boxes(const Tensor& boxes, FrameSize frame, bool legacy_plus_one) {
     parallel_for("clip_boxes", boxes.stream(), boxes.dim(0),
                  ClipBoxes<T>{boxes.data<T>(), result.mutable_data<T>(), T(frame.width),
                               T(frame.height), legacy_plus_one});
+  });
+  return result;
+}
+
+Tensor at_least(const Tensor& boxes, double side_px) {
+  check_shape(boxes, {-1, 4}, "at_least: boxes");
+  Tensor result = Tensor::empty({boxes.dim(0)}, DType::kU8, boxes.device());
+  dispatch_float(boxes.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    parallel_for("at_least", boxes.stream(), boxes.dim(0),
+                 AtLeast<T>{boxes.data<T>(), result.mutable_data<uint8_t>(), T(side_px)});
   });
   return result;
 }

@@ -56,5 +56,7 @@ HD Box<T> clip(const Box<T>& box, T width, T height, bool legacy_plus_one) {
 Tensor iou_matrix(const Tensor& a, const Tensor& b);
 // A new tensor of the same shape.
 Tensor clip_boxes(const Tensor& boxes, FrameSize frame, bool legacy_plus_one);
+// (R) u8: 1 where both sides are at least `side_px`.
+Tensor at_least(const Tensor& boxes, double side_px);
 
 }  // namespace bbam

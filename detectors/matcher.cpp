@@ -33,7 +33,8 @@ Tensor match(const Tensor& iou, const MatcherSpec& spec) {
   const int64_t boxes = iou.dim(0), candidates = iou.dim(1);
   if (boxes == 0) return Tensor::full({candidates}, double(kMatchedBackground), DType::kI64);
 
-  const float* values = iou.data<float>();
+  const Tensor on_host = iou.to(kCpu);
+  const float* values = on_host.data<float>();
   const Best best = best_box_of_each_candidate(values, boxes, candidates);
   const auto foreground = float(spec.foreground_iou), background = float(spec.background_iou);
   std::vector<int64_t> matched(best.box);

@@ -16,8 +16,9 @@ struct MatcherSpec {
 inline constexpr MatcherSpec kRpnMatcher{};                 // METHOD B1
 inline constexpr MatcherSpec kRoiMatcher{0.5, 0.5, false};  // METHOD B1
 
-// (A) i64 from iou: (G, A) f32 on the CPU, of G boxes with A candidates: the index of the matched
-// box, or one of the two constants. Ties go to the first box. Without boxes all is background.
+// (A) i64 on the CPU from iou: (G, A) f32 on any device, of G boxes with A candidates: the index of
+// the matched box, or one of the two constants. Ties go to the first box. Without boxes all is
+// background.
 // DIFFERS from the older programs: a box that overlaps no candidate at all makes no low-quality
 // match, where they match it with every candidate of IoU 0.
 Tensor match(const Tensor& iou, const MatcherSpec& spec);
