@@ -1,0 +1,9 @@
+// The commands of the program; each is a file of its own (DESIGN "The command line").
+#pragma once
+#include "cli/command.h"
+
+namespace bbam {
+
+void add_devices(Program& program);
+
+}  // namespace bbam

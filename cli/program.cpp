@@ -1,0 +1,12 @@
+#include "cli/commands.h"
+
+namespace bbam {
+
+int run_program(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
+                bool terminal) noexcept {
+  Program program;
+  add_devices(program);
+  return program.run(arguments, out, err, terminal);
+}
+
+}  // namespace bbam

@@ -1,0 +1,64 @@
+// run.json: how a result was made, written beside it.
+//
+//   { "program": "bbam 0.1.0", "command": "train detector", "command_line": [...],
+//     "settings": {"batch": 2, ...},             every option as resolved, defaults included
+//     "machine": {"device", "processor", "threads", "libraries"},
+//     "inputs": [{"path", "hash", "of"}],         see hash_input
+//     "seconds": {"stage": s, ...}, "results": {...} }
+//
+// `bbam COMMAND --config run.json` takes the settings from there: the same run again.
+#pragma once
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/command.h"
+
+namespace bbam {
+
+class RunRecord {
+ public:
+  explicit RunRecord(const Session& session);
+  ~RunRecord();
+
+  // Notes the file or folder with its hash; throws Error when it cannot be read.
+  void input(const std::string& path);
+  // Seconds of a named stage; adds to what the stage has.
+  void add_seconds(const std::string& stage, double seconds);
+  const std::vector<std::pair<std::string, double>>& seconds() const { return seconds_; }
+  nlohmann::json& results() { return *results_; }
+  void write(const std::string& folder) const;  // folder/run.json
+
+  // Adds the time between its construction and destruction to a stage.
+  class Stage {
+   public:
+    Stage(RunRecord& record, std::string name);
+    ~Stage();
+    Stage(const Stage&) = delete;
+    Stage& operator=(const Stage&) = delete;
+
+   private:
+    RunRecord& record_;
+    std::string name_;
+    double start_s_;
+  };
+
+ private:
+  std::unique_ptr<nlohmann::json> base_, inputs_, results_;
+  std::vector<std::pair<std::string, double>> seconds_;
+};
+
+// 64-bit FNV-1a, as 16 hexadecimal digits: tells versions of a file apart, and resists no attacker.
+// Of a file: of its bytes. Of a folder: of the names and sizes of all files below it, by name.
+std::string hash_input(const std::string& path);
+
+// The settings of a run.json's text; throws Error when it is none.
+Settings settings_of_run_record(const std::string& text);
+
+// "oneDNN 2.6.0, OpenBLAS 0.3.21, ..." and the CUDA ones where built with them.
+std::string library_versions();
+std::string processor_name();
+
+}  // namespace bbam
