@@ -4,6 +4,8 @@
 
 namespace bbam {
 
+void add_convert(Program& program);
 void add_devices(Program& program);
+void add_evaluate(Program& program);
 
 }  // namespace bbam

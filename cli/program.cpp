@@ -5,6 +5,8 @@ namespace bbam {
 int run_program(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
                 bool terminal) noexcept {
   Program program;
+  add_evaluate(program);
+  add_convert(program);
   add_devices(program);
   return program.run(arguments, out, err, terminal);
 }

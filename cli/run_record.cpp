@@ -106,7 +106,7 @@ void RunRecord::add_seconds(const std::string& stage, double seconds) {
   seconds_.emplace_back(stage, seconds);
 }
 
-void RunRecord::write(const std::string& folder) const {
+void RunRecord::write(const std::string& path) const {
   nlohmann::ordered_json record;
   for (const char* key : {"program", "command", "command_line", "settings", "machine"})
     record[key] = (*base_)[key];
@@ -115,7 +115,7 @@ void RunRecord::write(const std::string& folder) const {
   for (const auto& [stage, seconds] : seconds_)
     record["seconds"][stage] = std::round(seconds * 1000) / 1000;
   record["results"] = *results_;
-  write_file((fs::path(folder) / "run.json").string(), record.dump(2) + "\n");
+  write_file(path, record.dump(2) + "\n");
 }
 
 RunRecord::Stage::Stage(RunRecord& record, std::string name)

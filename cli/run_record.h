@@ -29,7 +29,7 @@ class RunRecord {
   void add_seconds(const std::string& stage, double seconds);
   const std::vector<std::pair<std::string, double>>& seconds() const { return seconds_; }
   nlohmann::json& results() { return *results_; }
-  void write(const std::string& folder) const;  // folder/run.json
+  void write(const std::string& path) const;
 
   // Adds the time between its construction and destruction to a stage.
   class Stage {

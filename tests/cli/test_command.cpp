@@ -110,7 +110,7 @@ TEST_CASE("command: the run.json of a run gives its settings back") {
   TempFolder folder;
   const Action record = [&](Session& session) {
     RunRecord run(session);
-    run.write(folder.path());
+    run.write(folder.path("run.json"));
   };
   const Outcome first = paint({"paint", "house", "wall", "--coats", "3", "--sizes", "9", "--colors",
                                "a b,1.50", "--varnish", "--seed", "18446744073709551615"},

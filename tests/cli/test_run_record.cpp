@@ -54,7 +54,7 @@ TEST_CASE("run record: what run.json holds") {
   record.add_seconds("train", 2);
   record.add_seconds("read", 0.5);
   record.results()["ap50"] = 0.5;
-  record.write(folder.path());
+  record.write(folder.path("run.json"));
 
   const auto json = nlohmann::json::parse(read_file(folder.path("run.json")));
   CHECK(json["command"] == "train detector");

@@ -1,0 +1,46 @@
+#include "cli/data_options.h"
+
+#include <algorithm>
+
+#include "datasets/coco.h"
+#include "datasets/voc.h"
+#include "tensor/check.h"
+
+namespace bbam {
+
+void add_data_options(Command& command, DataOptions& options) {
+  command.option("--data", options.data, "folder of the data set, in VOC or COCO layout")
+      .required();
+  command.option("--layout", options.layout, "auto: by what the folder holds")
+      .one_of({"auto", "voc", "coco", "folder"});
+  command.option("--split", options.split,
+                 "VOC: a list in ImageSets; COCO: instances_SPLIT.json and the folder SPLIT");
+  command.option("--classes", options.classes,
+                 "keep only these, as labels 1, 2, ... in this order; all if not given");
+}
+
+Dataset open_dataset(const DataOptions& options, Session& session,
+                     bool keep_images_without_objects) {
+  const DatasetOptions wanted{options.classes, keep_images_without_objects};
+  Dataset dataset;
+  if (options.layout == "voc") {
+    dataset = read_voc(options.data, options.split, wanted);
+  } else if (options.layout == "coco") {
+    dataset = read_coco(options.data + "/annotations/instances_" + options.split + ".json",
+                        options.data + "/" + options.split, wanted);
+  } else if (options.layout == "folder") {
+    dataset = read_folder(options.data);
+  } else {
+    dataset = read_dataset(options.data, options.split, wanted);
+  }
+  warn_of(dataset.problems, session);
+  return dataset;
+}
+
+void warn_of(const std::vector<std::string>& problems, Session& session, size_t most) {
+  for (size_t i = 0; i < std::min(problems.size(), most); ++i) session.warn(problems[i]);
+  if (problems.size() > most)
+    session.warn(join("and ", problems.size() - most, " more problems of that kind"));
+}
+
+}  // namespace bbam

@@ -1,0 +1,26 @@
+// The options by which commands are told their data set.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "datasets/dataset.h"
+
+namespace bbam {
+
+struct DataOptions {
+  std::string data, layout = "auto", split = "val";
+  std::vector<std::string> classes;
+};
+
+// --data (required), --layout, --split, --classes.
+void add_data_options(Command& command, DataOptions& options);
+
+// Reads it, and warns of what was passed over.
+Dataset open_dataset(const DataOptions& options, Session& session,
+                     bool keep_images_without_objects = true);
+
+// Up to `most` of the lines as warnings, and how many more there are.
+void warn_of(const std::vector<std::string>& problems, Session& session, size_t most = 10);
+
+}  // namespace bbam

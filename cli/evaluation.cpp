@@ -1,0 +1,213 @@
+#include "cli/evaluation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "tensor/check.h"
+
+namespace bbam {
+namespace {
+
+std::map<std::string, int64_t> image_indices(const Dataset& dataset) {
+  std::map<std::string, int64_t> indices;
+  for (size_t i = 0; i < dataset.records.size(); ++i) indices[dataset.records[i].id] = int64_t(i);
+  return indices;
+}
+
+// Calls f(image index, label, instance) for the results that belong to the data set.
+template <class F>
+Unknown each_known(const Dataset& dataset, const std::vector<Instance>& results, F&& f) {
+  const auto indices = image_indices(dataset);
+  Unknown unknown;
+  for (const Instance& instance : results) {
+    const auto image = indices.find(instance.image_id);
+    const int label = dataset.label_of_source(instance.category);
+    unknown.images += image == indices.end();
+    unknown.classes += image != indices.end() && label == 0;
+    if (image != indices.end() && label > 0) f(image->second, label, instance);
+  }
+  return unknown;
+}
+
+CocoBox coco_box(const PixelBox& box) {
+  return {box.x0, box.y0, double(box.x1) - box.x0, double(box.y1) - box.y0};
+}
+
+Tensor tensor_of(const Image& mask) { return Tensor::from(mask.pixels, {mask.height, mask.width}); }
+
+// 1 where the value is `value`, else 0.
+Tensor equal_to(const Image& map, uint8_t value) {
+  Image mask(map.width, map.height, 1);
+  for (size_t i = 0; i < map.pixels.size(); ++i) mask.pixels[i] = map.pixels[i] == value;
+  return tensor_of(mask);
+}
+
+}  // namespace
+
+BoxScores evaluate_boxes(const Dataset& dataset, const std::vector<Instance>& results,
+                         VocApRule rule) {
+  std::vector<VocObject> voc_objects;
+  std::vector<CocoObject> coco_objects;
+  for (size_t i = 0; i < dataset.records.size(); ++i)
+    for (const Object& object : dataset.records[i].objects) {
+      const bool set_aside = object.difficult || object.crowd;
+      voc_objects.push_back({int64_t(i), object.label, object.box, set_aside});
+      coco_objects.push_back({.image_id = int64_t(i),
+                              .category_id = object.label,
+                              .box = coco_box(object.box),
+                              .area_px = object.area_px,
+                              .crowd = object.crowd,
+                              .ignore = object.difficult});
+    }
+  std::vector<VocDetection> voc_found;
+  std::vector<CocoDetection> coco_found;
+  BoxScores scores;
+  scores.unknown =
+      each_known(dataset, results, [&](int64_t image, int label, const Instance& instance) {
+        voc_found.push_back({image, label, instance.score, instance.box});
+        coco_found.push_back({.image_id = image,
+                              .category_id = label,
+                              .score = instance.score,
+                              .box = coco_box(instance.box)});
+      });
+  scores.voc = voc_ap(voc_objects, voc_found, {.rule = rule});
+  scores.coco = coco_ap(coco_objects, coco_found);
+  return scores;
+}
+
+InstanceScores evaluate_instances(const Dataset& dataset, const std::vector<Instance>& results) {
+  InstanceScores scores;
+  std::vector<CocoObject> objects;
+  std::vector<LabeledMask> true_masks, found_masks;
+  std::vector<bool> usable(dataset.records.size());
+  for (size_t i = 0; i < dataset.records.size(); ++i) {
+    const Record& record = dataset.records[i];
+    usable[i] = has_masks(record);
+    if (!usable[i]) {
+      scores.problems.push_back(record.id + ": its objects have no masks; left out");
+      continue;
+    }
+    const std::vector<Image> masks = read_masks(record);
+    for (size_t k = 0; k < masks.size(); ++k) {
+      const Object& object = record.objects[k];
+      const Rle mask = rle_encode(equal_to(masks[k], 1));
+      objects.push_back({.image_id = int64_t(i),
+                         .category_id = object.label,
+                         .mask = mask,
+                         .area_px = double(rle_area(mask)),
+                         .crowd = object.crowd,
+                         .ignore = object.difficult});
+      if (!object.crowd && !object.difficult)
+        true_masks.push_back({int64_t(i), object.label, mask});
+    }
+  }
+  std::vector<CocoDetection> found;
+  scores.unknown =
+      each_known(dataset, results, [&](int64_t image, int label, const Instance& instance) {
+        if (!usable[size_t(image)]) return;
+        check(instance.mask.has_value(), "a result for image ", instance.image_id,
+              " has no mask (segmentation)");
+        found.push_back({.image_id = image,
+                         .category_id = label,
+                         .score = instance.score,
+                         .mask = *instance.mask});
+        found_masks.push_back({image, label, *instance.mask});
+      });
+  scores.coco = coco_ap(objects, found, {.shape = CocoShape::kMasks});
+  scores.overlap = average_best_overlap(true_masks, found_masks);
+  return scores;
+}
+
+Image filled_box(const PixelBox& box, ImageSize size) {
+  Image mask(size.width, size.height, 1);
+  const auto first = [](float edge) { return std::max(0, int(std::ceil(edge - 0.5f))); };
+  const int x1 = std::min(size.width, first(box.x1)), y1 = std::min(size.height, first(box.y1));
+  for (int y = first(box.y0); y < y1; ++y)
+    for (int x = first(box.x0); x < x1; ++x) *mask.at(x, y) = 1;
+  return mask;
+}
+
+namespace {
+
+double mean_of(const std::vector<MaskScore>& objects, int label, double MaskScore::*value) {
+  double sum = 0;
+  int64_t count = 0;
+  for (const MaskScore& object : objects) {
+    if (label != 0 && object.label != label) continue;
+    sum += object.*value;
+    ++count;
+  }
+  return count == 0 ? -1 : sum / double(count);
+}
+
+}  // namespace
+
+double MaskScores::mean_mask_iou(int label) const {
+  return mean_of(objects, label, &MaskScore::mask_iou);
+}
+double MaskScores::mean_box_iou(int label) const {
+  return mean_of(objects, label, &MaskScore::box_iou);
+}
+int64_t MaskScores::count(int label) const {
+  return std::count_if(objects.begin(), objects.end(),
+                       [&](const MaskScore& o) { return label == 0 || o.label == label; });
+}
+
+MaskScores evaluate_masks(const Dataset& dataset, const std::vector<Instance>& masks,
+                          bool only_given) {
+  std::map<std::pair<std::string, int>, const Instance*> given;
+  for (const Instance& instance : masks) {
+    check(instance.object >= 0 && instance.mask.has_value(), "an entry for image ",
+          instance.image_id, " lacks \"object\" or \"segmentation\"; expected pseudo labels");
+    given[{instance.image_id, instance.object}] = &instance;
+  }
+  MaskScores scores;
+  for (const Record& record : dataset.records) {
+    if (!has_masks(record)) {
+      scores.problems.push_back(record.id + ": its objects have no masks; left out");
+      continue;
+    }
+    const std::vector<Image> truth = read_masks(record);
+    for (size_t k = 0; k < truth.size(); ++k) {
+      const auto found = given.find({record.id, int(k)});
+      const Object& object = record.objects[k];
+      if (object.crowd || (only_given && found == given.end())) continue;
+      const Tensor true_mask = equal_to(truth[k], 1), left_out = equal_to(truth[k], kVoid);
+      MaskScore score{record.id, int(k), object.label};
+      score.box_iou =
+          mask_iou(tensor_of(filled_box(object.box, record.size())), true_mask, left_out);
+      score.has_mask = found != given.end();
+      if (score.has_mask) {
+        const Rle& mask = *found->second->mask;
+        check(mask.width == record.width && mask.height == record.height, "image ", record.id,
+              ": a mask is ", mask.width, " x ", mask.height, "; the picture is ", record.width,
+              " x ", record.height);
+        score.mask_iou = mask_iou(rle_decode(mask), true_mask, left_out);
+      }
+      scores.objects.push_back(score);
+    }
+  }
+  return scores;
+}
+
+SemanticScores evaluate_semantic(const Dataset& dataset, const std::string& folder) {
+  SemanticScores scores{ConfusionMatrix(int(dataset.classes.size()) + 1, kVoid)};
+  for (const Record& record : dataset.records) {
+    if (record.class_map_path.empty() && !has_masks(record)) continue;
+    const std::string path = (std::filesystem::path(folder) / (record.id + ".png")).string();
+    Image predicted = read_label_png(path);
+    check(predicted.size() == record.size(), path, ": is ", predicted.width, " x ",
+          predicted.height, "; the picture is ", record.width, " x ", record.height);
+    for (uint8_t& value : predicted.pixels)
+      if (value != 0 && value != kVoid) value = uint8_t(dataset.label_of_source(value));
+    scores.matrix.add(tensor_of(read_class_map(dataset, record)), tensor_of(predicted));
+    ++scores.images;
+  }
+  check(scores.images > 0, "none of the ", dataset.records.size(),
+        " pictures has a true class map");
+  return scores;
+}
+
+}  // namespace bbam

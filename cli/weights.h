@@ -1,0 +1,22 @@
+// Weights files as commands take them: convolutions in either layout.
+#pragma once
+#include <string>
+
+#include "layers/safetensors.h"
+
+namespace bbam {
+
+enum class ConvolutionLayout { kOhwi, kOihw };
+
+// Our own files say in their metadata that their convolutions are (Cout, kh, kw, Cin).
+inline constexpr const char* kLayoutKey = "layout";
+inline constexpr const char* kLayoutOhwi = "OHWI";
+
+// Transposes every f32 tensor of rank 4 to that layout from the other; also the fully connected
+// layer *.fc6.weight, which is a convolution over the 7 x 7 bins of a RoI in all but shape.
+void convolutions_to(ConvolutionLayout layout, TensorMap& tensors);
+
+// The network's tensors, convolutions (Cout, kh, kw, Cin) whatever the file's format. Throws Error.
+TensorMap read_ohwi_weights(const std::string& path);
+
+}  // namespace bbam
