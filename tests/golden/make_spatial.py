@@ -42,4 +42,27 @@ def nms():
     return arrays
 
 
+def roi_align():
+    """RoIs inside, partly and wholly outside, tiny, of no size, and larger than the image."""
+    x = torch.randn(2, 3, 9, 13, dtype=torch.float64)
+    rois = torch.tensor([
+        [0, 10.3, 7.1, 60.9, 50.2], [1, 0, 0, 207, 143], [1, -30.5, -20.25, 50, 40],
+        [0, 150, 100, 400, 300], [0, 500, 500, 600, 650], [1, 33.3, 44.4, 35.1, 45.5],
+        [0, 64, 64, 64, 64], [1, 100.7, 20.2, 190.4, 30.3], [0, -200, -200, 500, 500],
+    ], dtype=torch.float32)
+    arrays = dict(x=nhwc(x), rois=rois.numpy())
+    for aligned in (False, True):
+        for sampling in (0, 2, 3):
+            leaf = x.clone().requires_grad_()
+            y = ops.roi_align(leaf, rois.double(), (3, 4), 1 / 16, sampling, aligned)
+            dy = torch.cos(torch.arange(y.numel(), dtype=torch.float64)).reshape(
+                y.permute(0, 2, 3, 1).shape)
+            y.backward(dy.permute(0, 3, 1, 2))
+            key = f"{'aligned' if aligned else 'legacy'}_{sampling}"
+            arrays[f"{key}.y"] = nhwc(y)
+            arrays[f"{key}.dx"] = nhwc(leaf.grad)
+    return arrays
+
+
 save("nms", nms(), **versions)
+save("roi_align", roi_align(), **versions)
