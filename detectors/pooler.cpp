@@ -4,10 +4,48 @@
 #include <cmath>
 
 #include "detectors/boxes.h"
+#include "layers/elementwise.h"
+#include "layers/roi_align.h"
 
 namespace bbam {
+namespace {
 
-Tensor roi_levels(const Tensor& rois, const LevelSpec& spec) {
+// The levels that have features, and where each level went among them (-1: not there).
+struct Defined {
+  std::vector<Variable> features;
+  std::vector<double> scales;
+  std::vector<int64_t> place;
+};
+
+Defined defined_levels(const std::vector<Variable>& features, const PoolerSpec& spec) {
+  Defined defined;
+  for (size_t level = 0; level < features.size(); ++level) {
+    defined.place.push_back(features[level].defined() ? int64_t(defined.features.size()) : -1);
+    if (!features[level].defined()) continue;
+    defined.features.push_back(features[level]);
+    defined.scales.push_back(std::ldexp(1.0, -int(spec.finest + int64_t(level))));
+  }
+  return defined;
+}
+
+Tensor places_of(const Tensor& levels, const Defined& defined, int64_t finest) {
+  std::vector<int64_t> places = levels.to(kCpu).to_vector<int64_t>();
+  for (int64_t& level : places) {
+    const int64_t place = defined.place[size_t(level)];
+    check(place >= 0, "pool: a RoI lies on level P", finest + level, ", which was not computed");
+    level = place;
+  }
+  return Tensor::from(places);
+}
+
+Tensor to_last_pixels(const Tensor& rois) {
+  const Tensor one = Tensor::from<float>({0, 0, 0, 1, 1}).to(rois.device());
+  return sub(Variable(rois), Variable(one)).value();
+}
+
+}  // namespace
+
+Tensor roi_levels(const Tensor& rois, const PoolerSpec& spec) {
   check_shape(rois, {-1, 5}, "roi_levels: rois");
   const std::vector<double> values = rois.to(kCpu).cast(DType::kF64).to_vector<double>();
   std::vector<int64_t> levels;
@@ -18,6 +56,17 @@ Tensor roi_levels(const Tensor& rois, const LevelSpec& spec) {
     levels.push_back(std::clamp(level, spec.finest, spec.coarsest) - spec.finest);
   }
   return Tensor::from(levels).to(rois.device());
+}
+
+Variable pool(const std::vector<Variable>& features, const Tensor& rois, const PoolerSpec& spec,
+              bool legacy_plus_one) {
+  check(int64_t(features.size()) == spec.coarsest - spec.finest + 1, "pool: ", features.size(),
+        " levels of features; expected P", spec.finest, " to P", spec.coarsest);
+  const Defined defined = defined_levels(features, spec);
+  const Tensor places = places_of(roi_levels(rois, spec), defined, spec.finest).to(rois.device());
+  return roi_align_levels(
+      defined.features, defined.scales, legacy_plus_one ? to_last_pixels(rois) : rois, places,
+      {.out_h = spec.bins, .out_w = spec.bins, .sampling_ratio = spec.samples, .aligned = false});
 }
 
 }  // namespace bbam
