@@ -81,11 +81,14 @@ build/cpu/%.cu.o: %.cu
 build/cuda/%.cu.o: %.cu
 	@mkdir -p $(@D)
 	@echo "  nvcc    $<"
-	@$(NVCC) -std=c++20 -O3 -arch=sm_$(CUDA_ARCH) $(CPPFLAGS) -MD -MP -MF $(@:.o=.d) \
+	@$(NVCC) -std=c++20 -O3 -arch=sm_$(CUDA_ARCH) $(CPPFLAGS) $(NVCCFLAGS) -MD -MP -MF $(@:.o=.d) \
 	  -Werror cross-execution-space-call,all-warnings \
 	  -Xcompiler "-O3,-march=$(ARCH),-fopenmp,-Wall,-Wno-unknown-pragmas" -c $< -o $@
 # The evaluators round as the reference tools do: a product and a sum are not fused into one step.
 build/host/datasets/%.o: CXXFLAGS += -ffp-contract=off
+# So does the CRF's lattice: on which side of a face a point falls changes what it is blurred with.
+build/cpu/segmenters/lattice_build.cu.o: CXXFLAGS += -ffp-contract=off
+build/cuda/segmenters/lattice_build.cu.o: NVCCFLAGS += -fmad=false -Xcompiler -ffp-contract=off
 
 demo: bbam
 	build/bbam demo --out out/demo
