@@ -42,66 +42,92 @@ Geometry geometry(const Shape& x, const Shape& y, const Pool2dSpec& s) {
   return {x[1], x[2], x[3], y[1], y[2], s.kernel, s.stride, s.padding, s.count_include_pad};
 }
 
-// One output pixel, all channels; winners hold the row-major position within the window.
+// In each kernel a block makes all channels of one pixel, window by window with the channels
+// inside: contiguous for a warp, and one vector loop on the CPU.
+
+// Winners hold the row-major position within the window. A NaN wins over every number.
 template <class T>
 struct MaxForward {
   Geometry g;
   const T* x;
   T* y;
   uint8_t* winners;
-  HD void operator()(int64_t i) const {
+
+  HD void operator()(const Block& block, int64_t i) const {
     const int64_t q = i % g.wo, p = i / g.wo % g.ho, n = i / g.wo / g.ho;
     const int64_t top = p * g.stride - g.padding, left = q * g.stride - g.padding;
     bool is_first = true;
     for (int64_t row = g.begin(p); row < g.end(p, g.h); ++row)
       for (int64_t col = g.begin(q); col < g.end(q, g.w); ++col) {
-        const T* pixel = x + ((n * g.h + row) * g.w + col) * g.c;
         const auto place = uint8_t((row - top) * g.kernel + (col - left));
-        for (int64_t c = 0; c < g.c; ++c)
-          if (is_first || pixel[c] > y[i * g.c + c]) {
-            y[i * g.c + c] = pixel[c];
-            winners[i * g.c + c] = place;
-          }
+        const T* pixel = x + ((n * g.h + row) * g.w + col) * g.c;
+        compare(block, is_first, pixel, place, y + i * g.c, winners + i * g.c);
         is_first = false;
       }
   }
+  HD void compare(const Block& block, bool is_first, const T* __restrict__ pixel, uint8_t place,
+                  T* __restrict__ best, uint8_t* __restrict__ winner) const {
+    if (is_first) {
+      for (int64_t c = block.rank(); c < g.c; c += block.size()) {
+        best[c] = pixel[c];
+        winner[c] = place;
+      }
+      return;
+    }
+    for (int64_t c = block.rank(); c < g.c; c += block.size()) {
+      const T value = pixel[c];
+      const bool wins = (value > best[c]) | (value != value);
+      best[c] = wins ? value : best[c];
+      winner[c] = wins ? place : winner[c];
+    }
+  }
 };
 
-// One input pixel, all channels: the sum over the windows that it won.
+// One input pixel: the sum over the windows that it won.
 template <class T>
 struct MaxBackward {
   Geometry g;
   const T* dy;
   const uint8_t* winners;
   T* dx;
-  HD void operator()(int64_t i) const {
+
+  HD void operator()(const Block& block, int64_t i) const {
     const int64_t col = i % g.w, row = i / g.w % g.h, n = i / g.w / g.h;
-    for (int64_t c = 0; c < g.c; ++c) dx[i * g.c + c] = 0;
+    T* sum = dx + i * g.c;
+    for (int64_t c = block.rank(); c < g.c; c += block.size()) sum[c] = T(0);
     for (int64_t p = g.first(row); p <= g.last(row, g.ho); ++p)
       for (int64_t q = g.first(col); q <= g.last(col, g.wo); ++q) {
         const int64_t top = p * g.stride - g.padding, left = q * g.stride - g.padding;
         const auto place = uint8_t((row - top) * g.kernel + (col - left));
         const int64_t at = ((n * g.ho + p) * g.wo + q) * g.c;
-        for (int64_t c = 0; c < g.c; ++c)
-          if (winners[at + c] == place) dx[i * g.c + c] += dy[at + c];
+        add_won(block, dy + at, winners + at, place, sum);
       }
   }
+  HD void add_won(const Block& block, const T* __restrict__ d, const uint8_t* __restrict__ winner,
+                  uint8_t place, T* __restrict__ sum) const {
+    for (int64_t c = block.rank(); c < g.c; c += block.size())
+      sum[c] += winner[c] == place ? d[c] : T(0);
+  }
 };
+
+template <class T>
+HD void add_scaled(const Block& block, int64_t channels, T scale, const T* __restrict__ from,
+                   T* __restrict__ sum) {
+  for (int64_t c = block.rank(); c < channels; c += block.size()) sum[c] += scale * from[c];
+}
 
 template <class T>
 struct AverageForward {
   Geometry g;
   const T* x;
   T* y;
-  HD void operator()(int64_t i) const {
+  HD void operator()(const Block& block, int64_t i) const {
     const int64_t q = i % g.wo, p = i / g.wo % g.ho, n = i / g.wo / g.ho;
-    for (int64_t c = 0; c < g.c; ++c) {
-      T sum = 0;
-      for (int64_t row = g.begin(p); row < g.end(p, g.h); ++row)
-        for (int64_t col = g.begin(q); col < g.end(q, g.w); ++col)
-          sum += x[((n * g.h + row) * g.w + col) * g.c + c];
-      y[i * g.c + c] = sum / T(g.divisor(p, q));
-    }
+    const T share = T(1) / T(g.divisor(p, q));
+    for (int64_t c = block.rank(); c < g.c; c += block.size()) y[i * g.c + c] = T(0);
+    for (int64_t row = g.begin(p); row < g.end(p, g.h); ++row)
+      for (int64_t col = g.begin(q); col < g.end(q, g.w); ++col)
+        add_scaled(block, g.c, share, x + ((n * g.h + row) * g.w + col) * g.c, y + i * g.c);
   }
 };
 
@@ -110,17 +136,25 @@ struct AverageBackward {
   Geometry g;
   const T* dy;
   T* dx;
-  HD void operator()(int64_t i) const {
+  HD void operator()(const Block& block, int64_t i) const {
     const int64_t col = i % g.w, row = i / g.w % g.h, n = i / g.w / g.h;
-    for (int64_t c = 0; c < g.c; ++c) {
-      T sum = 0;
-      for (int64_t p = g.first(row); p <= g.last(row, g.ho); ++p)
-        for (int64_t q = g.first(col); q <= g.last(col, g.wo); ++q)
-          sum += dy[((n * g.ho + p) * g.wo + q) * g.c + c] / T(g.divisor(p, q));
-      dx[i * g.c + c] = sum;
-    }
+    for (int64_t c = block.rank(); c < g.c; c += block.size()) dx[i * g.c + c] = T(0);
+    for (int64_t p = g.first(row); p <= g.last(row, g.ho); ++p)
+      for (int64_t q = g.first(col); q <= g.last(col, g.wo); ++q)
+        add_scaled(block, g.c, T(1) / T(g.divisor(p, q)), dy + ((n * g.ho + p) * g.wo + q) * g.c,
+                   dx + i * g.c);
   }
 };
+
+// Runs the kernel over the pixels of a tensor of this shape.
+template <class Kernel>
+void for_each_pixel(const char* label, Stream stream, const Shape& shape, const Kernel& kernel,
+                    int64_t flops, size_t bytes) {
+  const int64_t channels = shape[3];
+  const int threads = int(clamp_<int64_t>((channels + 31) / 32 * 32, 32, 256));
+  parallel_blocks(label, stream, shape.size() / max_<int64_t>(channels, 1), threads, 0, kernel,
+                  flops, int64_t(bytes));
+}
 
 Tensor pooled(const Variable& x, const Pool2dSpec& s) {
   check(x.rank() == 4, "pooling of ", x.shape(), "; expected (N, H, W, C)");
@@ -132,14 +166,12 @@ Tensor pooled(const Variable& x, const Pool2dSpec& s) {
   return Tensor::empty(y, x.dtype(), x.device());
 }
 
-int64_t positions(const Shape& s) { return s[3] > 0 ? s.size() / s[3] : 0; }
-
 }  // namespace
 
 int64_t pooled_extent(int64_t in, const Pool2dSpec& s) {
-  const int64_t room = in + 2 * s.padding - s.kernel;
-  if (room < 0) return 0;
-  const int64_t extent = (room + (s.ceil_mode ? s.stride - 1 : 0)) / s.stride + 1;
+  const int64_t room = in + 2 * s.padding - s.kernel + (s.ceil_mode ? s.stride - 1 : 0);
+  if (in == 0 || room < 0) return 0;
+  const int64_t extent = room / s.stride + 1;
   return (extent - 1) * s.stride >= in + s.padding ? extent - 1 : extent;
 }
 
@@ -149,20 +181,20 @@ Variable max_pool2d(const Variable& x, const Pool2dSpec& spec) {
   const Geometry g = geometry(x.shape(), y.shape(), spec);
   dispatch_float(y.dtype(), [&](auto t) {
     using T = decltype(t);
-    parallel_for(
-        "max_pool2d", y.stream(), positions(y.shape()),
+    for_each_pixel(
+        "max_pool2d", y.stream(), y.shape(),
         MaxForward<T>{g, x.value().data<T>(), y.mutable_data<T>(), winners.mutable_data<uint8_t>()},
-        y.size() * spec.kernel * spec.kernel, int64_t(x.value().bytes() + y.bytes()));
+        y.size() * spec.kernel * spec.kernel, x.value().bytes() + y.bytes());
   });
   return record(
       "max_pool2d", y, {x}, [g, winners, shape = x.shape()](const Tensor& dy, Gradients& dx) {
         Tensor gradient = Tensor::empty(shape, dy.dtype(), dy.device());
         dispatch_float(dy.dtype(), [&](auto t) {
           using T = decltype(t);
-          parallel_for(
-              "max_pool2d.backward", dy.stream(), positions(shape),
+          for_each_pixel(
+              "max_pool2d.backward", dy.stream(), shape,
               MaxBackward<T>{g, dy.data<T>(), winners.data<uint8_t>(), gradient.mutable_data<T>()},
-              0, int64_t(dy.bytes() + gradient.bytes()));
+              0, dy.bytes() + gradient.bytes());
         });
         dx.give(0, gradient);
       });
@@ -173,17 +205,17 @@ Variable avg_pool2d(const Variable& x, const Pool2dSpec& spec) {
   const Geometry g = geometry(x.shape(), y.shape(), spec);
   dispatch_float(y.dtype(), [&](auto t) {
     using T = decltype(t);
-    parallel_for("avg_pool2d", y.stream(), positions(y.shape()),
-                 AverageForward<T>{g, x.value().data<T>(), y.mutable_data<T>()},
-                 y.size() * spec.kernel * spec.kernel, int64_t(x.value().bytes() + y.bytes()));
+    for_each_pixel("avg_pool2d", y.stream(), y.shape(),
+                   AverageForward<T>{g, x.value().data<T>(), y.mutable_data<T>()},
+                   y.size() * spec.kernel * spec.kernel, x.value().bytes() + y.bytes());
   });
   return record("avg_pool2d", y, {x}, [g, shape = x.shape()](const Tensor& dy, Gradients& dx) {
     Tensor gradient = Tensor::empty(shape, dy.dtype(), dy.device());
     dispatch_float(dy.dtype(), [&](auto t) {
       using T = decltype(t);
-      parallel_for("avg_pool2d.backward", dy.stream(), positions(shape),
-                   AverageBackward<T>{g, dy.data<T>(), gradient.mutable_data<T>()}, 0,
-                   int64_t(dy.bytes() + gradient.bytes()));
+      for_each_pixel("avg_pool2d.backward", dy.stream(), shape,
+                     AverageBackward<T>{g, dy.data<T>(), gradient.mutable_data<T>()}, 0,
+                     dy.bytes() + gradient.bytes());
     });
     dx.give(0, gradient);
   });

@@ -18,8 +18,9 @@ struct Pool2dSpec {
 int64_t pooled_extent(int64_t in, const Pool2dSpec& spec);
 
 // x: (N, H, W, C) -> (N, Ho, Wo, C). Padding is -infinity for the maximum; of equal values the
-// first in row-major order receives the gradient. Gradients are gathered: same bytes for any thread
-// count.
+// first in row-major order receives the gradient, and a NaN wins over every number. Gradients are
+// gathered: same bytes for any thread count. Throws Error for a kernel over 15 or a padding of more
+// than half of it.
 Variable max_pool2d(const Variable& x, const Pool2dSpec& spec);
 Variable avg_pool2d(const Variable& x, const Pool2dSpec& spec);
 

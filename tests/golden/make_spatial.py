@@ -1,4 +1,4 @@
-"""NMS, RoIAlign, resizes, pooling and normalisation as PyTorch and torchvision compute them.
+"""NMS, RoIAlign and pooling as PyTorch and torchvision compute them.
 
 Images are transposed from NCHW to NHWC. Inputs are random numbers of a fixed seed, kept beside the
 results; the code below is the description of each array.
@@ -64,5 +64,31 @@ def roi_align():
     return arrays
 
 
+def pool2d():
+    """cases: rows of kernel, stride, padding, ceil mode, padding counted; k.max and k.average."""
+    x = torch.randn(2, 3, 7, 10, dtype=torch.float64)
+    thin = torch.randn(1, 2, 1, 3, dtype=torch.float64)  # lower than the window
+    cases = [(3, 2, 1, 0, 1), (3, 2, 1, 1, 1), (3, 2, 1, 1, 0), (2, 2, 0, 1, 1), (3, 3, 0, 1, 1),
+             (2, 3, 1, 1, 1), (3, 1, 1, 0, 0), (5, 4, 2, 1, 0), (1, 2, 0, 0, 1)]
+    arrays = {"cases": np.array(cases), "x": nhwc(x), "thin": nhwc(thin)}
+    pool = torch.nn.functional
+
+    def add(key, image, kernel, stride, padding, ceil, count):
+        for kind in ("max", "average"):
+            leaf = image.clone().requires_grad_()
+            y = (pool.max_pool2d(leaf, kernel, stride, padding, 1, bool(ceil)) if kind == "max" else
+                 pool.avg_pool2d(leaf, kernel, stride, padding, bool(ceil), bool(count)))
+            dy = torch.cos(torch.arange(y.numel(), dtype=torch.float64)).reshape(
+                y.permute(0, 2, 3, 1).shape)
+            y.backward(dy.permute(0, 3, 1, 2))
+            arrays[f"{key}.{kind}.y"], arrays[f"{key}.{kind}.dx"] = nhwc(y), nhwc(leaf.grad)
+
+    for k, case in enumerate(cases):
+        add(k, x, *case)
+    add("thin", thin, 2, 2, 0, 1, 1)
+    return arrays
+
+
 save("nms", nms(), **versions)
 save("roi_align", roi_align(), **versions)
+save("pool2d", pool2d(), **versions)

@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "layers/pool2d.h"
+#include "tests/determinism.h"
+#include "tests/golden.h"
 #include "tests/op_case.h"
 
 using namespace bbam;
@@ -64,7 +66,9 @@ std::vector<Example> examples(Kind kind) {
           example("one pixel", {1, 1, 1, 5}, {.kernel = 1, .stride = 1}, kind),
           example("stride over the kernel", {1, 7, 5, 2}, {.kernel = 2, .stride = 3}, kind),
           example("no images", {0, 4, 4, 2}, {}, kind),
-          example("smaller than the window", {1, 1, 3, 2}, {}, kind)};
+          example("smaller than the window", {1, 1, 3, 2}, {}, kind),
+          example("smaller than the window, ceil mode", {1, 1, 3, 2}, {.ceil_mode = true}, kind),
+          example("many channels", {1, 3, 4, 70}, {.kernel = 3, .padding = 1}, kind)};
 }
 
 }  // namespace
@@ -96,6 +100,55 @@ TEST_CASE("pool2d: extents are PyTorch's, in floor and in ceil mode") {
   CHECK(pooled_extent(120, floor) == 60);
   CHECK(pooled_extent(120, ceil) == 61);  // PEERS 2.5: 240 -> 120 -> 61
   CHECK(pooled_extent(5, {.kernel = 2, .stride = 3, .padding = 1, .ceil_mode = true}) == 2);
+  CHECK(pooled_extent(1, {.ceil_mode = true}) == 1);  // the only window sticks out
+  CHECK(pooled_extent(1, {.kernel = 3, .ceil_mode = true}) == 0);
+  CHECK(pooled_extent(0, {.kernel = 2, .padding = 1}) == 0);
+}
+
+TEST_CASE("pool2d: values and gradients equal PyTorch's") {
+  const SafetensorsFile file = golden("pool2d");
+  const auto& t = file.tensors;
+  const auto equal = [](const Tensor& ours, const Tensor& theirs) {
+    const auto a = ours.to_vector<double>(), b = theirs.to_vector<double>();
+    REQUIRE(ours.shape() == theirs.shape());
+    for (size_t i = 0; i < a.size(); ++i) CHECK(a[i] == doctest::Approx(b[i]).epsilon(1e-12));
+  };
+  const auto compare = [&](const std::string& key, const char* image, const Pool2dSpec& spec) {
+    for (Kind kind : {Kind::kMax, Kind::kAverage}) {
+      const std::string name = key + (kind == Kind::kMax ? ".max" : ".average");
+      INFO(name);
+      Variable x(t.at(image), true);
+      const Variable y = kind == Kind::kMax ? max_pool2d(x, spec) : avg_pool2d(x, spec);
+      std::vector<double> dy(size_t(y.value().size()));
+      for (size_t i = 0; i < dy.size(); ++i) dy[i] = std::cos(double(i));
+      backward(y, Tensor::from(dy, y.shape()));
+      equal(y.value(), t.at(name + ".y"));
+      equal(x.grad(), t.at(name + ".dx"));
+    }
+  };
+  const std::vector<int64_t> cases = t.at("cases").to_vector<int64_t>();
+  for (size_t k = 0; k < cases.size() / 5; ++k) {
+    const int64_t* c = cases.data() + 5 * k;
+    compare(std::to_string(k), "x", {int(c[0]), int(c[1]), int(c[2]), c[3] != 0, c[4] != 0});
+  }
+  compare("thin", "thin", {.ceil_mode = true});
+}
+
+TEST_CASE("max_pool2d: a NaN wins wherever it stands, as in PyTorch") {
+  for (size_t place = 0; place < 4; ++place) {
+    std::vector<float> values{1, 2, 3, 4};
+    values[place] = NAN;
+    const Variable y = max_pool2d(Variable(Tensor::from(values, {1, 2, 2, 1})), {});
+    CHECK(std::isnan(y.value().item<float>()));
+  }
+}
+
+TEST_CASE("pool2d: the same bytes for any number of threads") {
+  const std::vector<Tensor> x{random_tensor({2, 31, 40, 17}, 4)};
+  const Pool2dSpec spec{.kernel = 3, .padding = 1};
+  check_same_bytes([&](const auto& v) { return max_pool2d(v[0], spec); }, x);
+  check_same_bytes([&](const auto& v) { return avg_pool2d(v[0], spec); }, x);
+  check_same_bytes([&](const auto& v) { return global_avg_pool(v[0]); }, x);
 }
 
 TEST_CASE("pool2d: a padding of more than half the kernel is refused") {
