@@ -1,0 +1,31 @@
+// What the attribution method needs of a detector.
+#pragma once
+#include <array>
+
+#include "autograd/variable.h"
+
+namespace bbam {
+
+using BoxArray = std::array<float, 4>;  // x0, y0, x1, y1 in pixels of the network's input
+
+struct BoxPredictions {
+  Variable class_logits;  // (R, C + 1), background first
+  Variable deltas;        // (R, 4 (C + 1)), offsets per class: t of METHOD A1
+};
+
+class ExplainedDetector {
+ public:
+  virtual ~ExplainedDetector() = default;
+  // images: (K, H, W, 3), mean-subtracted; rois: (R, 5) f32: image index, x0, y0, x1, y1 in pixels
+  // of the images. Differentiable with respect to the images; the detector itself is frozen.
+  virtual BoxPredictions predict(const Variable& images, const Tensor& rois) = 0;
+  // Regressed boxes (R, 4) from the offsets (R, 4) of one class and the proposals (R, 4), all on
+  // the CPU, clipped to an image of height x width.
+  virtual Tensor decode(const Tensor& offsets, const Tensor& proposals, int64_t height,
+                        int64_t width) const = 0;
+  // How much predict() has to compute for a box of this size: objects with equal values share their
+  // work best when they are solved in one batch.
+  virtual int cost_group(const BoxArray& box) const = 0;
+};
+
+}  // namespace bbam

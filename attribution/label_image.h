@@ -1,0 +1,27 @@
+// The labels of single objects painted into one label image [METHOD A10].
+#pragma once
+#include <vector>
+
+#include "attribution/explained_detector.h"
+
+namespace bbam {
+
+inline constexpr uint8_t kIgnoreLabel = 255;
+
+struct PaintedObject {
+  Tensor foreground, ignore;  // (H, W) u8 on the CPU
+  BoxArray box{};
+  int64_t class_label = 0;  // 1 to 254
+};
+
+struct LabelImage {
+  Tensor classes;  // (H, W) u8: 0 background, class label, 255 ignored
+  Tensor objects;  // (H, W) u8: 0 background, 1-based index of the object, 255 ignored
+};
+
+// Larger boxes are painted first, smaller ones over them. A pixel that is foreground of two classes
+// is ignored, unless one of the two boxes lies wholly inside the other: then the inner object has
+// it. A pixel of an ignored band is ignored unless it is the foreground of another object.
+LabelImage paint_labels(const std::vector<PaintedObject>& objects, int64_t height, int64_t width);
+
+}  // namespace bbam

@@ -1,0 +1,36 @@
+// From a coarse attribution map to a foreground probability at image size [METHOD A7, before the
+// CRF]. All maps are f32 (H, W) on one device; boxes are pixels of the photograph, half-open.
+#pragma once
+#include "attribution/explained_detector.h"
+#include "layers/resize.h"
+
+namespace bbam {
+
+// A box cut to whole pixels of an image: rows [y0, y1), columns [x0, x1), at least one pixel.
+struct PixelRect {
+  int64_t x0, y0, x1, y1;
+  int64_t area() const { return (x1 - x0) * (y1 - y0); }
+};
+PixelRect pixel_rect(const BoxArray& box, int64_t height, int64_t width);
+
+// The map at image size (height, width), 0 outside the box and linearly rescaled so that its least
+// value inside is 0 and its greatest 1; a constant map becomes 0.
+Tensor rescaled_map(const Tensor& map, const PixelRect& box, int64_t height, int64_t width,
+                    Corners corners);
+
+// Divides by the value at rank box area · (1 − θ), counted from the greatest, and clips to 1: the
+// share 1 − θ of the box becomes certain. Where that value is 0, everything above 0 becomes
+// certain.
+Tensor divide_by_rank(const Tensor& map, const PixelRect& box, double theta);
+
+// σ of the blur: 16 + 48 √(box area / image area), truncated to whole pixels.
+int blur_sigma_px(const PixelRect& box, int64_t height, int64_t width);
+// Separable Gaussian, 2 σ + 1 taps each way, mirrored at the border without repeating the edge.
+Tensor gaussian_blur(const Tensor& map, int sigma_px);
+
+// `value` inside the box, 0 outside.
+Tensor filled_box(const PixelRect& box, double value, int64_t height, int64_t width, Device device);
+// A copy of `map` that is 0 outside the box.
+Tensor zero_outside(const Tensor& map, const PixelRect& box);
+
+}  // namespace bbam

@@ -1,0 +1,18 @@
+// Small kernels on masks (H, W).
+#pragma once
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace bbam {
+
+// K maps (H, W) f32 as one tensor (H, W, K), and the k-th of such a tensor.
+Tensor stack_maps(const std::vector<Tensor>& maps);
+// 1 where channel k of (H, W, K) is above / below the threshold: (H, W) u8.
+Tensor above(const Tensor& stacked, int64_t k, double threshold);
+Tensor below(const Tensor& stacked, int64_t k, double threshold);
+// a and not b: (H, W) u8.
+Tensor without(const Tensor& a, const Tensor& b);
+int64_t count_ones(const Tensor& mask);
+
+}  // namespace bbam

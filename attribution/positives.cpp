@@ -1,0 +1,109 @@
+#include "attribution/positives.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "layers/softmax.h"
+#include "tensor/random.h"
+
+namespace bbam {
+namespace {
+
+double area(const BoxArray& b) {
+  return std::max(double(b[2]) - b[0], 0.0) * std::max(double(b[3]) - b[1], 0.0);
+}
+
+double overlap(const BoxArray& a, const BoxArray& b) {
+  const BoxArray common{std::max(a[0], b[0]), std::max(a[1], b[1]), std::min(a[2], b[2]),
+                        std::min(a[3], b[3])};
+  const double both = area(a) + area(b) - area(common);
+  return both > 0 ? area(common) / both : 0;
+}
+
+// A host matrix of f32, for picking rows and columns.
+struct Matrix {
+  std::vector<float> values;
+  int64_t width;
+
+  explicit Matrix(const Tensor& tensor)
+      : values(tensor.to(kCpu).to_vector<float>()), width(tensor.dim(1)) {}
+  const float* row(int64_t r) const { return values.data() + r * width; }
+  // Columns [begin, begin + count) of the given rows.
+  Tensor pick(const std::vector<int64_t>& rows, int64_t begin, int64_t count) const {
+    std::vector<float> picked;
+    for (const int64_t r : rows)
+      picked.insert(picked.end(), row(r) + begin, row(r) + begin + count);
+    return Tensor::from(picked, {int64_t(rows.size()), count});
+  }
+};
+
+// IoU of each regressed box with the object's; -1 where another class is more likely.
+std::vector<double> overlaps_of(const Matrix& p, const Matrix& regressed, const BoxArray& box,
+                                int64_t label, bool truncate) {
+  std::vector<double> overlaps;
+  for (int64_t r = 0; r * 4 < int64_t(regressed.values.size()); ++r) {
+    BoxArray candidate;
+    for (int side = 0; side < 4; ++side)
+      candidate[size_t(side)] =
+          truncate ? std::trunc(regressed.row(r)[side]) : regressed.row(r)[side];
+    const bool is_label = std::max_element(p.row(r), p.row(r) + p.width) - p.row(r) == label;
+    overlaps.push_back(is_label ? overlap(candidate, box) : -1);
+  }
+  return overlaps;
+}
+
+}  // namespace
+
+Tensor jittered_proposals(const BoxArray& box, int64_t height, int64_t width,
+                          const PositiveSpec& spec, uint64_t seed) {
+  const double extent[2]{double(box[2]) - box[0], double(box[3]) - box[1]};
+  const double limit[2]{double(width), double(height)};
+  std::vector<float> proposals;
+  RandomSequence random(seed, 31);
+  for (int64_t i = 0; i < spec.proposals; ++i) {
+    double sides[4];
+    for (int side = 0; side < 4; ++side) {
+      const double shift = extent[side % 2] * random.uniform(-spec.jitter, spec.jitter);
+      sides[side] = std::clamp(box[size_t(side)] + shift, 0.0, limit[side % 2]);
+    }
+    for (int side = 0; side < 4; ++side) {
+      const double a = sides[side % 2], b = sides[side % 2 + 2];
+      proposals.push_back(float(side < 2 ? std::min(a, b) : std::max(a, b)));
+    }
+  }
+  return Tensor::from(proposals, {spec.proposals, 4});
+}
+
+Positives select_positives(const ExplainedDetector& detector, const BoxPredictions& predictions,
+                           const Tensor& proposals, const BoxArray& box, int64_t label,
+                           int64_t height, int64_t width, const PositiveSpec& spec) {
+  const int64_t count = proposals.dim(0), classes = predictions.class_logits.dim(1);
+  check(label >= 1 && label < classes, "class ", label, "; the detector knows 1 to ", classes - 1);
+  check(!spec.iou_thresholds.empty(), "no IoU threshold for positive proposals");
+  const NoGrad frozen;
+  std::vector<int64_t> all(static_cast<size_t>(count)), kept;
+  for (int64_t r = 0; r < count; ++r) all[size_t(r)] = r;
+  const Matrix p(softmax(predictions.class_logits.detach()).value());
+  const Matrix t(predictions.deltas.value()), boxes(proposals);
+  const Matrix regressed(
+      detector.decode(t.pick(all, 4 * label, 4), boxes.pick(all, 0, 4), height, width));
+  const auto overlaps = overlaps_of(p, regressed, box, label, spec.truncate_regressed);
+
+  Positives positives;
+  for (const double threshold : spec.iou_thresholds) {
+    kept.clear();
+    for (const int64_t r : all)
+      if (overlaps[size_t(r)] > threshold) kept.push_back(r);
+    positives.iou_threshold = threshold;
+    if (int64_t(kept.size()) > spec.enough) break;
+  }
+  if (spec.most > 0 && int64_t(kept.size()) > spec.most) kept.resize(size_t(spec.most));
+  for (const int64_t r : kept) positives.mean_iou += overlaps[size_t(r)] / double(kept.size());
+  positives.proposals = boxes.pick(kept, 0, 4);
+  positives.regressed = regressed.pick(kept, 0, 4);
+  positives.offsets = t.pick(kept, 4 * label, 4);
+  positives.probabilities = p.pick(kept, label, 1).reshape({int64_t(kept.size())});
+  return positives;
+}
+
+}  // namespace bbam

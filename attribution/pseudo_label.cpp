@@ -1,0 +1,128 @@
+#include "attribution/pseudo_label.h"
+
+#include "attribution/masks.h"
+
+namespace bbam {
+namespace {
+
+// METHOD A7: the fills that are tried in turn, and the share of the box that is enough.
+struct Fallback {
+  std::vector<double> fills;
+  double enough;
+};
+const Fallback kForNoMap{{0.7, 0.8, 0.9, 0.95}, 1.0 / 5};
+const Fallback kForSmallMask{{0.7, 0.8, 0.9, 0.95, 0.96}, 1.0 / 3};
+constexpr double kSmallMask = 1.0 / 5, kSmallBox = 1.0 / 10;
+
+class Labeller {
+ public:
+  Labeller(const Tensor& image, const PseudoLabelOptions& options)
+      : height_(image.dim(0)), width_(image.dim(1)), device_(image.device()), options_(options),
+        crf_(image, options.crf) {}
+
+  std::vector<ObjectLabel> label(const std::vector<MapOfObject>& objects) {
+    std::vector<ObjectLabel> labels(objects.size());
+    std::vector<size_t> mapped;
+    for (size_t k = 0; k < objects.size(); ++k) {
+      if (objects[k].map.defined()) {
+        mapped.push_back(k);
+      } else {
+        const PixelRect box = pixel_rect(objects[k].box, height_, width_);
+        labels[k] = {fill(box, kForNoMap), zero_mask(), LabelSource::kNoMap};
+      }
+    }
+    if (mapped.empty()) return labels;
+    if (options_.method == LabelMethod::kPaper) {
+      label_as_paper(objects, mapped, labels);
+    } else {
+      label_as_authors(objects, mapped, labels);
+    }
+    return labels;
+  }
+
+ private:
+  void label_as_paper(const std::vector<MapOfObject>& objects, const std::vector<size_t>& mapped,
+                      std::vector<ObjectLabel>& labels) {
+    std::vector<Tensor> maps;
+    for (const size_t k : mapped) maps.push_back(rescaled(objects[k]));
+    const Tensor refined = crf_.infer_foreground(stack_maps(maps));
+    for (size_t i = 0; i < mapped.size(); ++i) {
+      const auto channel = int64_t(i);
+      const Tensor foreground = above(refined, channel, options_.theta_fg);
+      const Tensor ignore =
+          without(without(all_ones(), below(refined, channel, options_.theta_bg)), foreground);
+      labels[mapped[i]] = {foreground, ignore, LabelSource::kMap};
+    }
+  }
+
+  void label_as_authors(const std::vector<MapOfObject>& objects, const std::vector<size_t>& mapped,
+                        std::vector<ObjectLabel>& labels) {
+    std::vector<Tensor> maps;
+    for (const double theta : {options_.theta_fg, options_.theta_bg})
+      for (const size_t k : mapped) maps.push_back(blurred(objects[k], theta));
+    const std::vector<Tensor> masks = refined_masks(crf_, maps, options_.certainty);
+    for (size_t i = 0; i < mapped.size(); ++i) {
+      ObjectLabel& label = labels[mapped[i]];
+      const PixelRect box = pixel_rect(objects[mapped[i]].box, height_, width_);
+      label.foreground = or_filled(masks[i], box, label);
+      label.ignore = without(or_filled(masks[mapped.size() + i], box, label), label.foreground);
+    }
+  }
+
+  Tensor rescaled(const MapOfObject& object) const {
+    const PixelRect box = pixel_rect(object.box, height_, width_);
+    return rescaled_map(object.map, box, height_, width_, options_.corners);
+  }
+
+  Tensor blurred(const MapOfObject& object, double theta) const {
+    const PixelRect box = pixel_rect(object.box, height_, width_);
+    const Tensor ranked = divide_by_rank(rescaled(object), box, theta);
+    return zero_outside(gaussian_blur(ranked, blur_sigma_px(box, height_, width_)), box);
+  }
+
+  // The mask, or its replacement when it covers too little of a small box.
+  Tensor or_filled(const Tensor& mask, const PixelRect& box, ObjectLabel& label) {
+    const bool is_small_box = double(box.area()) < kSmallBox * double(height_ * width_);
+    if (!is_small_box || double(count_ones(mask)) >= kSmallMask * double(box.area())) return mask;
+    label.source = LabelSource::kSmallMask;
+    return fill(box, kForSmallMask);
+  }
+
+  Tensor fill(const PixelRect& box, const Fallback& fallback) {
+    Tensor mask;
+    for (const double value : fallback.fills) {
+      const Tensor start = filled_box(box, value, height_, width_, device_);
+      mask = refined_masks(crf_, {start}, options_.certainty)[0];
+      if (double(count_ones(mask)) > fallback.enough * double(box.area())) break;
+    }
+    return mask;
+  }
+
+  Tensor zero_mask() const { return Tensor::zeros({height_, width_}, DType::kU8, device_); }
+  Tensor all_ones() const { return Tensor::full({height_, width_}, 1, DType::kU8, device_); }
+
+  int64_t height_, width_;
+  Device device_;
+  const PseudoLabelOptions& options_;
+  DenseCrf crf_;
+};
+
+}  // namespace
+
+std::vector<ObjectLabel> pseudo_labels(const Tensor& image, const std::vector<MapOfObject>& objects,
+                                       const PseudoLabelOptions& options) {
+  check_shape(image, {-1, -1, 3}, "pseudo_labels: image");
+  if (objects.empty()) return {};
+  return Labeller(image, options).label(objects);
+}
+
+std::vector<Tensor> refined_masks(const DenseCrf& crf, const std::vector<Tensor>& probabilities,
+                                  double threshold) {
+  if (probabilities.empty()) return {};
+  const Tensor refined = crf.infer_foreground(stack_maps(probabilities));
+  std::vector<Tensor> masks;
+  for (int64_t k = 0; k < refined.dim(2); ++k) masks.push_back(above(refined, k, threshold));
+  return masks;
+}
+
+}  // namespace bbam

@@ -1,0 +1,56 @@
+// Pseudo ground truth of the objects of one image from their attribution maps [BBAM, section 3.3;
+// METHOD A7].
+#pragma once
+#include <vector>
+
+#include "attribution/map_to_probability.h"
+#include "segmenters/dense_crf.h"
+
+namespace bbam {
+
+// kPaper: the map, rescaled to [0, 1] inside its box, is refined by the CRF; above theta_fg is
+// foreground, below theta_bg background, the rest is ignored. Taken literally on raw values, which
+// λ‖M‖₁ keeps small, the thresholds would leave nothing, hence the rescaling.
+// kAuthors: two maps per object, each divided by its value at a rank (theta_fg, theta_bg), blurred
+// and refined; above `certainty` is inside. The first is the foreground; what only the second holds
+// is ignored.
+enum class LabelMethod { kPaper, kAuthors };
+
+struct PseudoLabelOptions {
+  LabelMethod method = LabelMethod::kPaper;
+  double theta_fg = 0.8, theta_bg = 0.2;
+  double certainty = 0.9;                 // kAuthors
+  Corners corners = Corners::kHalfPixel;  // of the map's grid, as it was solved
+  DenseCrfOptions crf = kPseudoLabelCrf;
+
+  static PseudoLabelOptions paper() { return {}; }
+  static PseudoLabelOptions authors() {
+    return {.method = LabelMethod::kAuthors, .theta_fg = 0.85, .corners = Corners::kAligned};
+  }
+};
+
+struct MapOfObject {
+  Tensor map;      // (h, w) f32 on the image's device; undefined: no positive proposal was found
+  BoxArray box{};  // in pixels of the photograph
+};
+
+// Where a mask came from: its map, or one of the fallbacks of METHOD A7.
+enum class LabelSource { kMap, kSmallMask, kNoMap };
+
+struct ObjectLabel {
+  Tensor foreground, ignore;  // (H, W) u8, 0 or 1, disjoint
+  LabelSource source = LabelSource::kMap;
+};
+
+// image: (H, W, 3) u8, RGB. One label per object, in order. Without a map the box is filled with a
+// probability of 0.7, 0.8, 0.9, 0.95 in turn until the refined mask covers more than 1/5 of the box
+// (both methods; the paper is silent). kAuthors: a mask of less than 1/5 of a box that is under
+// 1/10 of the image is replaced the same way, with 0.7 to 0.96 until more than 1/3 is covered.
+std::vector<ObjectLabel> pseudo_labels(const Tensor& image, const std::vector<MapOfObject>& objects,
+                                       const PseudoLabelOptions& options);
+
+// Masks (K of (H, W) u8): the probabilities (K of (H, W) f32), refined, above `threshold`.
+std::vector<Tensor> refined_masks(const DenseCrf& crf, const std::vector<Tensor>& probabilities,
+                                  double threshold);
+
+}  // namespace bbam

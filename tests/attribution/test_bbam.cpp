@@ -1,0 +1,139 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "attribution/bbam.h"
+#include "tests/attribution/toy_detector.h"
+#include "tests/op_case.h"
+
+using namespace bbam;
+using namespace bbam::test;
+
+namespace {
+
+// The toy detector calls everything class 1 and hardly moves boxes, so every box has positives.
+struct Scene {
+  ToyDetector detector;
+  Tensor image = random_tensor({1, 48, 64, 3}, 9, -100, 100).cast(DType::kF32);
+  std::vector<BbamObject> objects{{.box = {8, 8, 40, 40}, .label = 1, .seed = 1},
+                                  {.box = {30, 10, 60, 44}, .label = 1, .seed = 2},
+                                  {.box = {10, 10, 40, 40}, .label = 2, .seed = 3}};
+
+  static BbamOptions options(BbamOptions o = BbamOptions::paper()) {
+    o.iterations = 20;
+    o.snapshots = {1, 5, 20};
+    o.positives.proposals = 60;
+    o.positives.iou_thresholds = {0.5};
+    o.fixed_stride_px = 8;
+    o.scale_stride = false;
+    return o;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("bbam: METHOD A3, the mask stays in [0, 1] and the objective falls") {
+  Scene scene;
+  for (const BbamOptions& o : {Scene::options(), Scene::options(BbamOptions::authors())}) {
+    const auto results = solve_bbam(scene.detector, scene.image, scene.objects, o);
+    REQUIRE(results.size() == 3);
+    for (int k = 0; k < 2; ++k) {
+      const BbamResult& r = results[size_t(k)];
+      CHECK(r.positives > 0);
+      CHECK(r.grid.height == 6);
+      CHECK(r.curve.size() == 20);
+      CHECK(r.curve.back().total < r.curve.front().total);
+      CHECK(r.snapshots.size() == 3);
+      for (const auto& [iteration, mask] : r.snapshots)
+        for (const float v : mask.to_vector<float>()) CHECK((v >= 0 && v <= 1));
+      CHECK(r.snapshots.back().second.to_vector<float>() == r.mask.to_vector<float>());
+    }
+  }
+}
+
+TEST_CASE("bbam: METHOD A5, an object without positive proposals gets a mask of zeros") {
+  Scene scene;
+  const auto results = solve_bbam(scene.detector, scene.image, scene.objects, Scene::options());
+  CHECK(results[2].positives == 0);
+  CHECK(results[2].curve.empty());
+  for (const float v : results[2].mask.to_vector<float>()) CHECK(v == 0);
+}
+
+TEST_CASE("bbam: METHOD A6, a mask of ones meets its targets exactly") {
+  Scene scene;
+  BbamOptions o = Scene::options();
+  o.initial = InitialMask::kOnes;
+  o.iterations = 1;
+  const auto results = solve_bbam(scene.detector, scene.image, scene.objects, o);
+  CHECK(std::abs(results[0].curve[0].box) < 1e-6);
+  CHECK(std::abs(results[0].curve[0].cls) < 1e-6);
+  CHECK(results[0].curve[0].area == doctest::Approx(0.007 * 48));
+}
+
+TEST_CASE("bbam: objects solved together and one by one give the same masks") {
+  Scene scene;
+  BbamOptions together = Scene::options(), alone = Scene::options();
+  together.batch = 4;
+  alone.batch = 1;
+  const auto a = solve_bbam(scene.detector, scene.image, scene.objects, together);
+  const auto b = solve_bbam(scene.detector, scene.image, scene.objects, alone);
+  for (size_t k = 0; k < 2; ++k) {
+    const auto x = a[k].mask.to_vector<float>(), y = b[k].mask.to_vector<float>();
+    for (size_t i = 0; i < x.size(); ++i) CHECK(x[i] == doctest::Approx(y[i]).epsilon(1e-3));
+  }
+}
+
+TEST_CASE("bbam: the same bytes for 1 and 2 threads") {
+  Scene scene;
+  const int before = threads();
+  std::vector<std::vector<float>> masks;
+  for (const int count : {1, 2}) {
+    set_threads(count);
+    masks.push_back(solve_bbam(scene.detector, scene.image, scene.objects, Scene::options())[0]
+                        .mask.to_vector<float>());
+  }
+  set_threads(before);
+  CHECK(masks[0] == masks[1]);
+}
+
+TEST_CASE("bbam: METHOD A4, the stride is adaptive and in proportion to the short side") {
+  Scene scene;
+  BbamOptions o = Scene::options();
+  o.iterations = 0;
+  o.fixed_stride_px = 0;
+  o.scale_stride = true;
+  const auto results = solve_bbam(scene.detector, scene.image, scene.objects, o);
+  const double area = 32.0 * 32 / (48 * 64);
+  CHECK(results[0].grid.stride_px == doctest::Approx((16 + 48 * std::sqrt(area)) * 48 / 800));
+  o.scale_stride = false;
+  CHECK(solve_bbam(scene.detector, scene.image, scene.objects, o)[0].grid.stride_px ==
+        doctest::Approx(16 + 48 * std::sqrt(area)));
+}
+
+TEST_CASE("bbam: a solve can be stopped") {
+  Scene scene;
+  int64_t calls = 0;
+  const auto results = solve_bbam(scene.detector, scene.image, scene.objects, Scene::options(),
+                                  [&](int64_t done, int64_t total) {
+                                    CHECK(total == 20);
+                                    calls = done;
+                                    return done < 3;
+                                  });
+  CHECK(calls == 3);
+  CHECK(results[0].curve.size() == 3);
+}
+
+TEST_CASE("bbam: the presets are the paper's and the authors' constants") {
+  const BbamOptions paper = BbamOptions::paper(), authors = BbamOptions::authors();
+  CHECK(paper.objective.lambda == 0.007);
+  CHECK(paper.learning_rate == 0.02);
+  CHECK(paper.iterations == 300);
+  CHECK(paper.positives.jitter == 0.3);
+  CHECK(paper.positives.iou_thresholds == std::vector<double>{0.8});
+  CHECK(paper.objective.tv_weight == 0);
+  CHECK(authors.objective.tv_weight == 1e-4);
+  CHECK(authors.objective.tv_beta == 3);
+  CHECK(authors.positives.proposals == 1000);
+  CHECK(authors.positives.most == 100);
+}

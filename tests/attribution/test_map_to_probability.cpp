@@ -1,0 +1,110 @@
+#include "attribution/map_to_probability.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/op_case.h"
+
+using namespace bbam;
+using namespace bbam::test;
+
+namespace {
+
+Tensor map_of(Shape shape, uint64_t seed) {
+  return random_tensor(shape, seed, 0, 1).cast(DType::kF32);
+}
+
+}  // namespace
+
+TEST_CASE("map: METHOD A7, rescaled to [0, 1] inside the box and zero outside") {
+  const PixelRect box = pixel_rect({10.2f, 4.6f, 40, 25}, 30, 50);
+  CHECK(box.x0 == 10);
+  CHECK(box.y0 == 5);
+  CHECK(box.x1 == 40);
+  CHECK(box.y1 == 25);
+  const auto values =
+      rescaled_map(map_of({4, 6}, 1), box, 30, 50, Corners::kHalfPixel).to_vector<float>();
+  float least = 2, most = -1;
+  for (int64_t row = 0; row < 30; ++row)
+    for (int64_t col = 0; col < 50; ++col) {
+      const float v = values[size_t(row * 50 + col)];
+      const bool inside = row >= 5 && row < 25 && col >= 10 && col < 40;
+      if (!inside) CHECK(v == 0);
+      if (inside) least = std::min(least, v), most = std::max(most, v);
+    }
+  CHECK(least == doctest::Approx(0).epsilon(1e-6));
+  CHECK(most == doctest::Approx(1).epsilon(1e-6));
+}
+
+TEST_CASE("map: a constant map becomes zero, not NaN") {
+  const PixelRect box = pixel_rect({2, 2, 8, 8}, 10, 10);
+  for (const float v :
+       rescaled_map(Tensor::full({3, 3}, 0.7), box, 10, 10, Corners::kAligned).to_vector<float>())
+    CHECK(v == 0);
+}
+
+TEST_CASE("map: METHOD A7, the share 1 - theta of the box reaches 1") {
+  const int64_t h = 40, w = 60;
+  const PixelRect box = pixel_rect({5, 5, 45, 30}, h, w);
+  const Tensor map = zero_outside(map_of({h, w}, 2), box);
+  for (const double theta : {0.85, 0.5, 0.2}) {
+    const auto values = divide_by_rank(map, box, theta).to_vector<float>();
+    const auto certain = std::count(values.begin(), values.end(), 1.f);
+    CHECK(std::abs(double(certain) - 1 - double(box.area()) * (1 - theta)) <= 1);
+    CHECK(*std::max_element(values.begin(), values.end()) == 1);
+  }
+}
+
+TEST_CASE("map: METHOD A7, where the value at the rank is 0 everything above 0 becomes certain") {
+  std::vector<float> sparse(400, 0.f);
+  sparse[210] = 0.1f;
+  sparse[211] = 1e-6f;
+  const PixelRect box = pixel_rect({0, 0, 20, 20}, 20, 20);
+  const auto values = divide_by_rank(Tensor::from(sparse, {20, 20}), box, 0.2).to_vector<float>();
+  CHECK(values[210] == 1);
+  CHECK(values[211] == 1);
+  CHECK(std::count(values.begin(), values.end(), 0.f) == 398);
+}
+
+TEST_CASE("map: METHOD A7, the blur's sigma follows the box and is whole") {
+  CHECK(blur_sigma_px(pixel_rect({0, 0, 100, 100}, 100, 100), 100, 100) == 64);
+  CHECK(blur_sigma_px(pixel_rect({0, 0, 50, 50}, 100, 100), 100, 100) == 40);
+  CHECK(blur_sigma_px(pixel_rect({0, 0, 1, 1}, 100, 100), 100, 100) == 16);
+}
+
+TEST_CASE("map: the blur equals the double sum over a mirrored image") {
+  const int64_t h = 9, w = 7;
+  const int sigma = 3;
+  const Tensor map = map_of({h, w}, 3);
+  const auto x = map.to_vector<float>(), y = gaussian_blur(map, sigma).to_vector<float>();
+  const auto mirrored = [](int64_t i, int64_t n) {
+    while (i < 0 || i >= n) i = i < 0 ? -i : 2 * (n - 1) - i;
+    return i;
+  };
+  double weights = 0;
+  for (int k = -sigma; k <= sigma; ++k) weights += std::exp(-k * k / (2.0 * sigma * sigma));
+  for (int64_t row = 0; row < h; ++row)
+    for (int64_t col = 0; col < w; ++col) {
+      double sum = 0;
+      for (int a = -sigma; a <= sigma; ++a)
+        for (int b = -sigma; b <= sigma; ++b)
+          sum += std::exp(-(a * a + b * b) / (2.0 * sigma * sigma)) *
+                 x[size_t(mirrored(row + a, h) * w + mirrored(col + b, w))];
+      CHECK(y[size_t(row * w + col)] == doctest::Approx(sum / weights / weights).epsilon(1e-5));
+    }
+}
+
+TEST_CASE("map: a blur wider than the image and boxes at its edge") {
+  for (const float v : gaussian_blur(Tensor::full({1, 3}, 0.5), 16).to_vector<float>())
+    CHECK(v == doctest::Approx(0.5));
+  const PixelRect corner = pixel_rect({-5, -5, 0.2f, 0.2f}, 10, 10);
+  CHECK(corner.area() == 1);
+  const PixelRect beyond = pixel_rect({50, 50, 60, 60}, 10, 10);
+  CHECK(beyond.x0 == 9);
+  CHECK(beyond.x1 == 10);
+  const auto filled =
+      filled_box(pixel_rect({1, 2, 4, 5}, 6, 7), 0.7, 6, 7, kCpu).to_vector<float>();
+  CHECK(std::count(filled.begin(), filled.end(), 0.7f) == 9);
+}

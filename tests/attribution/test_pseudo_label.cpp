@@ -1,0 +1,114 @@
+#include "attribution/pseudo_label.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "attribution/masks.h"
+#include "tests/op_case.h"
+
+using namespace bbam;
+using namespace bbam::test;
+
+namespace {
+
+// A dark disc on a bright ground, both lightly textured, so that the CRF has an edge to find.
+constexpr int64_t kHeight = 300, kWidth = 400;
+bool in_disc(int64_t row, int64_t col, int64_t radius) {
+  return (row - 150) * (row - 150) + (col - 200) * (col - 200) < radius * radius;
+}
+Tensor disc_picture(int64_t radius = 112) {
+  std::vector<uint8_t> pixels;
+  for (int64_t row = 0; row < kHeight; ++row)
+    for (int64_t col = 0; col < kWidth; ++col)
+      for (int c = 0; c < 3; ++c)
+        pixels.push_back(
+            uint8_t((in_disc(row, col, radius) ? 60 : 190) + (row * 7 + col * 3 + c) % 4));
+  return Tensor::from(pixels, {kHeight, kWidth, 3});
+}
+BoxArray disc_box(float radius = 112) {
+  return {200 - radius, 150 - radius, 200 + radius, 150 + radius};
+}
+const BoxArray kDiscBox = disc_box();
+
+// Highest in the disc's middle and falling off towards its rim, as an attribution map might be.
+Tensor hill_map() {
+  std::vector<float> map;
+  for (int i = 0; i < 12; ++i)
+    for (int j = 0; j < 16; ++j) {
+      const double y = 25 * i + 12.5 - 150, x = 25 * j + 12.5 - 200;
+      map.push_back(float(0.4 * std::exp(-(x * x + y * y) / (2.0 * 90 * 90))));
+    }
+  return Tensor::from(map, {12, 16});
+}
+
+double iou_with_disc(const Tensor& mask) {
+  const auto m = mask.to_vector<uint8_t>();
+  double both = 0, either = 0;
+  for (int64_t row = 0; row < kHeight; ++row)
+    for (int64_t col = 0; col < kWidth; ++col) {
+      const bool a = m[size_t(row * kWidth + col)] != 0, b = in_disc(row, col, 112);
+      both += a && b;
+      either += a || b;
+    }
+  return both / either;
+}
+
+int64_t overlap(const Tensor& a, const Tensor& b) {
+  return count_ones(a) - count_ones(without(a, b));
+}
+
+}  // namespace
+
+TEST_CASE("pseudo label: METHOD A7, the CRF turns a coarse map into the object's outline") {
+  for (const auto& options : {PseudoLabelOptions::paper(), PseudoLabelOptions::authors()}) {
+    const auto labels = pseudo_labels(disc_picture(), {{hill_map(), kDiscBox}}, options);
+    REQUIRE(labels.size() == 1);
+    CHECK(labels[0].source == LabelSource::kMap);
+    INFO("foreground ", count_ones(labels[0].foreground), " ignored ",
+         count_ones(labels[0].ignore));
+    CHECK(iou_with_disc(labels[0].foreground) > 0.9);
+    CHECK(overlap(labels[0].foreground, labels[0].ignore) == 0);
+  }
+}
+
+TEST_CASE("pseudo label: METHOD A7, what only the 0.2 mask holds is ignored") {
+  PseudoLabelOptions options = PseudoLabelOptions::authors();
+  options.crf.appearance_weight = 0;  // nothing but the map decides
+  const auto labels = pseudo_labels(disc_picture(), {{hill_map(), kDiscBox}}, options);
+  CHECK(count_ones(labels[0].foreground) + count_ones(labels[0].ignore) >
+        count_ones(labels[0].foreground));
+}
+
+TEST_CASE("pseudo label: METHOD A7, without a map the box is filled and refined") {
+  for (const auto& options : {PseudoLabelOptions::paper(), PseudoLabelOptions::authors()}) {
+    const auto labels =
+        pseudo_labels(disc_picture(), {{Tensor(), kDiscBox}, {hill_map(), kDiscBox}}, options);
+    REQUIRE(labels.size() == 2);
+    CHECK(labels[0].source == LabelSource::kNoMap);
+    CHECK(labels[1].source == LabelSource::kMap);
+    CHECK(count_ones(labels[0].ignore) == 0);
+    CHECK(count_ones(labels[0].foreground) > 224 * 224 / 5);
+  }
+}
+
+TEST_CASE("pseudo label: METHOD A7, a mask of less than 1/5 of a small box is replaced") {
+  const Tensor picture = disc_picture(35),
+               nothing = Tensor::zeros({12, 16});  // 4900 of 120000 pixels
+  const auto authors =
+      pseudo_labels(picture, {{nothing, disc_box(35)}}, PseudoLabelOptions::authors());
+  CHECK(authors[0].source == LabelSource::kSmallMask);
+  CHECK(count_ones(authors[0].foreground) > 4900 / 3);
+  const auto large =
+      pseudo_labels(disc_picture(), {{nothing, kDiscBox}}, PseudoLabelOptions::authors());
+  CHECK(large[0].source == LabelSource::kMap);  // over 1/10 of the image: left as it is
+  CHECK(count_ones(large[0].foreground) == 0);
+}
+
+TEST_CASE("pseudo label: objects solved together and alone get the same masks") {
+  const MapOfObject a{hill_map(), kDiscBox}, b{hill_map(), {12, 12, 150, 125}};
+  const auto both = pseudo_labels(disc_picture(), {a, b}, PseudoLabelOptions::authors());
+  const auto alone = pseudo_labels(disc_picture(), {b}, PseudoLabelOptions::authors());
+  CHECK(both[1].foreground.to_vector<uint8_t>() == alone[0].foreground.to_vector<uint8_t>());
+  CHECK(pseudo_labels(disc_picture(), {}, {}).empty());
+}

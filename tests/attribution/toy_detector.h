@@ -1,0 +1,46 @@
+// A detector small enough to be checked by hand: for each proposal the mean colour of the image
+// inside it decides class and offsets, smoothly.
+#pragma once
+#include <cmath>
+
+#include "attribution/explained_detector.h"
+#include "layers/elementwise.h"
+#include "layers/matmul.h"
+#include "layers/roi_align.h"
+#include "layers/shape_ops.h"
+
+namespace bbam::test {
+
+class ToyDetector : public ExplainedDetector {
+ public:
+  // Two classes and background; weights by formula.
+  explicit ToyDetector(DType dtype = DType::kF32) {
+    std::vector<double> logits, deltas;
+    for (int i = 0; i < 3 * kInputs; ++i) logits.push_back(std::sin(1.0 + i) * 0.3);
+    for (int i = 0; i < 12 * kInputs; ++i) deltas.push_back(std::cos(2.0 + i) * 0.02);
+    to_logits_ = Tensor::from(logits, {3, kInputs}).cast(dtype);
+    to_deltas_ = Tensor::from(deltas, {12, kInputs}).cast(dtype);
+    logit_bias_ = Tensor::from<double>({-1, 2, 0}).cast(dtype);
+    delta_bias_ = Tensor::zeros({12}, dtype);
+  }
+
+  BoxPredictions predict(const Variable& images, const Tensor& rois) override {
+    const RoiAlignSpec spec{.out_h = kBins, .out_w = kBins};
+    const Variable pooled = roi_align(images, rois, 1.0, spec);
+    const Variable x = sigmoid(scale(reshape(pooled, {rois.dim(0), kInputs}), 0.05));
+    return {linear(x, to_logits_, logit_bias_), linear(x, to_deltas_, delta_bias_)};
+  }
+  Tensor decode(const Tensor& offsets, const Tensor& proposals, int64_t, int64_t) const override {
+    auto boxes = proposals.to_vector<float>();
+    const auto t = offsets.to_vector<float>();
+    for (size_t i = 0; i < boxes.size(); ++i) boxes[i] += t[i];
+    return Tensor::from(boxes, proposals.shape());
+  }
+  int cost_group(const BoxArray&) const override { return 0; }
+
+ private:
+  static constexpr int kBins = 4, kInputs = kBins * kBins * 3;
+  Tensor to_logits_, to_deltas_, logit_bias_, delta_bias_;
+};
+
+}  // namespace bbam::test
