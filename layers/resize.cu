@@ -1,4 +1,5 @@
-// Resizing is separable: each pass resamples one axis of x seen as (outer, length, inner).
+// Resizing is separable: each pass resamples one axis of x seen as (outer, length, inner). The rows
+// go first in both directions: that pass is contiguous, and backward it leaves the other little.
 #include "layers/resize.h"
 
 #include "tensor/math.h"
@@ -32,80 +33,157 @@ struct Axis {
     *next_weight = i + 1 < in ? at - double(i) : 0.0;
     return i;
   }
-  // Outputs outside [first, last] do not read input i.
-  HD int64_t first_reader(int64_t i) const {
-    return max_(int64_t(double(i - 1) * per_input()) - 2, int64_t(0));
+  // A place at or before the first output that reads input i.
+  HD int64_t before_readers(int64_t i) const {
+    const double per_input = corners == Corners::kHalfPixel ? double(out) / double(in)
+                             : in > 1                       ? double(out - 1) / double(in - 1)
+                                                            : 0.0;
+    return clamp_(int64_t(double(i - 1) * per_input) - 2, int64_t(0), out);
   }
-  HD int64_t last_reader(int64_t i) const {
-    return min_(int64_t(double(i + 2) * per_input()) + 2, out - 1);
-  }
-  HD double per_input() const {
-    if (corners == Corners::kAligned)
-      return in > 1 ? double(out - 1) / double(in - 1) : double(out);
-    return double(out) / double(in);
+};
+
+// The axis as tables: Axis::read for every output, and for k = 0 ... in the number of outputs whose
+// first input is before k. first[] never falls, so the outputs that read input i are neighbours.
+template <class T>
+struct Reads {
+  int64_t in, out;
+  const int32_t* first;
+  const T* next_weight;
+  const int32_t* outputs_before;
+
+  HD int64_t begin_readers(int64_t i) const { return i > 0 ? outputs_before[i - 1] : 0; }
+  HD int64_t end_readers(int64_t i) const { return outputs_before[i + 1]; }
+  // What output o, one of its readers, takes of input i.
+  HD T share(int64_t i, int64_t o) const {
+    return first[o] == i ? T(1) - next_weight[o] : next_weight[o];
   }
 };
 
 template <class T>
-struct Forward {
+struct FindReads {
   Axis axis;
+  int32_t* first;
+  T* next_weight;
+  HD void operator()(int64_t o) const {
+    double next = 0;
+    first[o] = int32_t(axis.read(o, &next));
+    next_weight[o] = T(next);
+  }
+};
+
+struct CountOutputs {
+  Axis axis;
+  const int32_t* first;
+  int32_t* outputs_before;
+  HD void operator()(int64_t k) const {
+    int64_t o = axis.before_readers(k);
+    while (o < axis.out && first[o] < k) ++o;
+    outputs_before[k] = int32_t(o);
+  }
+};
+
+// Rows of at least kWide elements are cut into pieces of at most kPiece, one block each; a block
+// takes a whole line of narrower ones. Runs: see blend_runs.
+constexpr int64_t kWide = 32, kPiece = 512, kLongRun = 4;
+
+HD inline int64_t pieces(int64_t inner) { return (inner + kPiece - 1) / kPiece; }
+
+// A neighbour of weight 0 is not read: it may not exist, and a NaN in it must not spread.
+template <class T>
+struct ForwardWide {
+  Reads<T> reads;
   int64_t inner;
   const T* x;
   T* y;
-  // Element c of the inner row of output `row` = (outer, o).
-  HD void one(int64_t row, int64_t c, const T* from, T weight) const {
-    const T value = from[c];
-    y[row * inner + c] = weight == T(0) ? value : value + weight * (from[c + inner] - value);
+  HD void operator()(const Block& g, int64_t b) const {
+    const int64_t row = b / pieces(inner), begin = b % pieces(inner) * kPiece;
+    const int64_t o = row % reads.out, i = row / reads.out * reads.in + reads.first[o];
+    blend(g, reads.next_weight[o], x + i * inner + begin, y + row * inner + begin,
+          min_(inner - begin, kPiece));
   }
-  HD const T* source(int64_t row, double* weight) const {
-    return x + (row / axis.out * axis.in + axis.read(row % axis.out, weight)) * inner;
-  }
-  HD void operator()(int64_t i) const {
-    double weight;
-    const T* from = source(i / inner, &weight);
-    one(i / inner, i % inner, from, T(weight));
-  }
-  HD void operator()(Block block, int64_t row) const {
-    double weight;
-    const T* from = source(row, &weight);
-    for (int64_t c = block.rank(); c < inner; c += block.size()) one(row, c, from, T(weight));
+  HD void blend(const Block& g, T next, const T* __restrict__ from, T* __restrict__ to,
+                int64_t count) const {
+    if (next == T(0)) {
+      for (int64_t c = g.rank(); c < count; c += g.size()) to[c] = from[c];
+    } else {
+      for (int64_t c = g.rank(); c < count; c += g.size())
+        to[c] = from[c] + next * (from[c + inner] - from[c]);
+    }
   }
 };
 
 template <class T>
-struct Backward {
-  Axis axis;
+struct ForwardNarrow {
+  Reads<T> reads;
+  int64_t inner;
+  const T* x;
+  T* y;
+  HD void operator()(const Block& g, int64_t line) const {
+    const T* from = x + line * reads.in * inner;
+    T* to = y + line * reads.out * inner;
+    if (inner == 1 && reads.out > kLongRun * reads.in) return blend_runs(g, from, to);
+    for (int64_t o = g.rank(); o < reads.out; o += g.size()) {
+      const T next = reads.next_weight[o];
+      const T* pixel = from + reads.first[o] * inner;
+      const int64_t step = next == T(0) ? 0 : inner;
+      for (int64_t c = 0; c < inner; ++c)
+        to[o * inner + c] = blend(pixel[c], pixel[c + step], next);
+    }
+  }
+  // One channel enlarged, as masks are: the outputs between two inputs are one contiguous run.
+  HD void blend_runs(const Block& g, const T* __restrict__ from, T* __restrict__ to) const {
+    for (int64_t i = 0; i < reads.in; ++i) {
+      const T a = from[i], b = from[min_(i + 1, reads.in - 1)];
+      const int64_t end = reads.outputs_before[i + 1];
+      for (int64_t o = reads.outputs_before[i] + g.rank(); o < end; o += g.size())
+        to[o] = blend(a, b, reads.next_weight[o]);
+    }
+  }
+  static HD T blend(T a, T b, T next) { return next == T(0) ? a : a + next * (b - a); }
+};
+
+// dx row i += weight * dy row o, over the outputs o that read i, in order.
+template <class T>
+struct BackwardWide {
+  Reads<T> reads;
   int64_t inner;
   const T* dy;
   T* dx;
-  // Element c of the inner row of input `row` = (outer, i): the sum over its readers, in order.
-  HD void one(int64_t row, int64_t c) const {
-    const int64_t outer = row / axis.in, i = row % axis.in;
-    T sum = 0;
-    for (int64_t o = axis.first_reader(i); o <= axis.last_reader(i); ++o) {
-      double next;
-      const int64_t first = axis.read(o, &next);
-      if (first != i && first + 1 != i) continue;
-      sum += T(first == i ? 1 - next : next) * dy[(outer * axis.out + o) * inner + c];
+  HD void operator()(const Block& g, int64_t b) const {
+    const int64_t row = b / pieces(inner), begin = b % pieces(inner) * kPiece;
+    const int64_t outer = row / reads.in, i = row % reads.in, count = min_(inner - begin, kPiece);
+    T* to = dx + row * inner + begin;
+    for (int64_t c = g.rank(); c < count; c += g.size()) to[c] = T(0);
+    for (int64_t o = reads.begin_readers(i); o < reads.end_readers(i); ++o) {
+      const T w = reads.share(i, o);
+      if (w != T(0)) add(g, w, dy + (outer * reads.out + o) * inner + begin, to, count);
     }
-    dx[row * inner + c] = sum;
   }
-  HD void operator()(int64_t i) const { one(i / inner, i % inner); }
-  HD void operator()(Block block, int64_t row) const {
-    for (int64_t c = block.rank(); c < inner; c += block.size()) one(row, c);
+  HD void add(const Block& g, T w, const T* __restrict__ from, T* __restrict__ to,
+              int64_t count) const {
+    for (int64_t c = g.rank(); c < count; c += g.size()) to[c] += w * from[c];
   }
 };
 
-// Wide rows are walked by a block, which keeps memory accesses contiguous; narrow ones by element.
-template <class Kernel>
-void launch(const char* label, Stream stream, int64_t rows, int64_t inner, const Kernel& kernel,
-            int64_t bytes) {
-  if (inner >= 32) {
-    parallel_blocks(label, stream, rows, 64, 0, kernel, 0, bytes);
-  } else {
-    parallel_for(label, stream, rows * inner, kernel, 0, bytes);
+template <class T>
+struct BackwardNarrow {
+  Reads<T> reads;
+  int64_t inner;
+  const T* dy;
+  T* dx;
+  HD void operator()(const Block& g, int64_t line) const {
+    for (int64_t i = g.rank(); i < reads.in; i += g.size()) {
+      T* to = dx + (line * reads.in + i) * inner;
+      for (int64_t c = 0; c < inner; ++c) to[c] = T(0);
+      for (int64_t o = reads.begin_readers(i); o < reads.end_readers(i); ++o) {
+        const T w = reads.share(i, o);
+        if (w == T(0)) continue;
+        const T* from = dy + (line * reads.out + o) * inner;
+        for (int64_t c = 0; c < inner; ++c) to[c] += w * from[c];
+      }
+    }
   }
-}
+};
 
 struct Extents {
   int64_t outer, in, inner;
@@ -117,30 +195,66 @@ Extents along(const Shape& s, int axis) {
   return e;
 }
 
-Tensor resample(const Tensor& x, int axis, const Axis& map) {
-  const Extents e = along(x.shape(), axis);
+// The tables behind Reads.
+template <class T>
+struct Tables {
+  Axis axis;
+  Tensor first, next_weight, outputs_before;
+
+  Tables(const Axis& axis_, Device device)
+      : axis(axis_), first(Tensor::empty({axis.out}, DType::kI32, device)),
+        next_weight(Tensor::empty({axis.out}, dtype_of<T>::value, device)),
+        outputs_before(Tensor::empty({axis.in + 1}, DType::kI32, device)) {
+    auto* i = first.mutable_data<int32_t>();
+    parallel_for("resize.reads", first.stream(), axis.out,
+                 FindReads<T>{axis, i, next_weight.mutable_data<T>()});
+    parallel_for("resize.readers", first.stream(), axis.in + 1,
+                 CountOutputs{axis, i, outputs_before.mutable_data<int32_t>()});
+  }
+  Reads<T> reads() const {
+    return {axis.in, axis.out, first.data<int32_t>(), next_weight.data<T>(),
+            outputs_before.data<int32_t>()};
+  }
+};
+
+template <class Wide, class Narrow>
+void launch(const char* label, const Tensor& result, const Extents& e, int64_t length,
+            const Wide& wide, const Narrow& narrow, size_t bytes) {
+  if (e.inner >= kWide)
+    parallel_blocks(label, result.stream(), e.outer * length * pieces(e.inner), 128, 0, wide, 0,
+                    int64_t(bytes));
+  else
+    parallel_blocks(label, result.stream(), e.outer, 256, 0, narrow, 0, int64_t(bytes));
+}
+
+Tensor resample(const Tensor& x, int along_axis, const Axis& axis) {
+  const Extents e = along(x.shape(), along_axis);
   Shape shape = x.shape();
-  shape[axis] = map.out;
+  shape[along_axis] = axis.out;
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
   dispatch_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
-    launch("resize", y.stream(), e.outer * map.out, e.inner,
-           Forward<T>{map, e.inner, x.data<T>(), y.mutable_data<T>()},
-           int64_t(x.bytes() + y.bytes()));
+    const Tables<T> tables(axis, x.device());
+    const T* from = x.data<T>();
+    T* to = y.mutable_data<T>();
+    launch("resize", y, e, axis.out, ForwardWide<T>{tables.reads(), e.inner, from, to},
+           ForwardNarrow<T>{tables.reads(), e.inner, from, to}, x.bytes() + y.bytes());
   });
   return y;
 }
 
-Tensor resample_backward(const Tensor& dy, int axis, const Axis& map) {
-  const Extents e = along(dy.shape(), axis);
+Tensor resample_backward(const Tensor& dy, int along_axis, const Axis& axis) {
+  const Extents e = along(dy.shape(), along_axis);
   Shape shape = dy.shape();
-  shape[axis] = map.in;
+  shape[along_axis] = axis.in;
   Tensor dx = Tensor::empty(shape, dy.dtype(), dy.device());
   dispatch_float(dy.dtype(), [&](auto t) {
     using T = decltype(t);
-    launch("resize.backward", dx.stream(), e.outer * map.in, e.inner,
-           Backward<T>{map, e.inner, dy.data<T>(), dx.mutable_data<T>()},
-           int64_t(dx.bytes() + dy.bytes()));
+    const Tables<T> tables(axis, dy.device());
+    const T* from = dy.data<T>();
+    T* to = dx.mutable_data<T>();
+    launch("resize.backward", dx, e, axis.in, BackwardWide<T>{tables.reads(), e.inner, from, to},
+           BackwardNarrow<T>{tables.reads(), e.inner, from, to}, dx.bytes() + dy.bytes());
   });
   return dx;
 }
@@ -158,7 +272,7 @@ Variable resize(const char* name, const Variable& x, int64_t height, int64_t wid
         [v = x.value()](const Tensor&, Gradients& dx) { dx.give(0, Tensor::zeros_like(v)); });
   const Tensor y = resample(resample(x.value(), 1, rows), 2, columns);
   return record(name, y, {x}, [rows, columns](const Tensor& dy, Gradients& dx) {
-    dx.give(0, resample_backward(resample_backward(dy, 2, columns), 1, rows));
+    dx.give(0, resample_backward(resample_backward(dy, 1, rows), 2, columns));
   });
 }
 

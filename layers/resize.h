@@ -5,9 +5,10 @@
 namespace bbam {
 
 // Where the pixels of the result lie on the input, per axis, for `in` pixels becoming `out`:
-//   kAligned    the corner pixels' centres coincide: o (in - 1) / (out - 1)    (align_corners =
-//   true) kHalfPixel  the edges coincide: (o + 1/2) in / out - 1/2, not below 0      (align_corners
-//   = false)
+//   kAligned    the centres of the corner pixels coincide: o (in - 1) / (out - 1);
+//               PyTorch's align_corners = true
+//   kHalfPixel  the edges coincide: (o + 1/2) in / out - 1/2, not below 0;
+//               PyTorch's align_corners = false
 enum class Corners { kAligned, kHalfPixel };
 
 // x: (N, H, W, C) -> (N, height, width, C), along one axis after the other. Equal to PyTorch's

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "tests/determinism.h"
 #include "tests/golden.h"
 #include "tests/op_case.h"
 
@@ -92,7 +93,9 @@ TEST_CASE("op resize_bilinear") {
     examples.push_back(bilinear("same", {1, 3, 5, 3}, 3, 5, c));
     examples.push_back(bilinear("a mask's grid to an image", {1, 3, 4, 1}, 50, 61, c));
     examples.push_back(bilinear("many channels", {1, 2, 3, 40}, 5, 4, c));
+    examples.push_back(bilinear("long rows", {1, 2, 19, 31}, 3, 21, c));
     examples.push_back(bilinear("one pixel", {1, 1, 1, 2}, 4, 5, c));
+    examples.push_back(bilinear("one value to an image", {1, 1, 1, 1}, 9, 8, c));
     examples.push_back(bilinear("to one pixel", {1, 4, 5, 2}, 1, 1, c));
     examples.push_back(bilinear("no images", {0, 4, 4, 2}, 3, 3, c));
     examples.push_back(bilinear("to nothing", {1, 4, 4, 2}, 0, 3, c));
@@ -136,6 +139,32 @@ TEST_CASE("resize: agrees with torch, values and gradients") {
       compare(x.grad(), tensors.at(key + kind + ".dx"));
     }
   }
+}
+
+TEST_CASE("resize: the same bytes for any number of threads") {
+  for (Corners corners : {Corners::kAligned, Corners::kHalfPixel}) {
+    const auto to = [&](int64_t height, int64_t width) {
+      return [=](const std::vector<Variable>& v) {
+        return resize_bilinear(v[0], height, width, corners);
+      };
+    };
+    check_same_bytes(to(128, 171), {random_tensor({3, 12, 16, 1}, 1)});
+    check_same_bytes(to(40, 54), {random_tensor({1, 20, 27, 64}, 2)});
+    check_same_bytes(to(20, 31), {random_tensor({2, 41, 60, 3}, 3)});
+  }
+}
+
+TEST_CASE("resize: a pixel of weight 0 is not read") {
+  const Variable x(Tensor::from<float>({INFINITY, 1, 2}, {1, 1, 3, 1}));
+  const std::vector<float> same = x.value().to_vector<float>();
+  for (Corners c : {Corners::kAligned, Corners::kHalfPixel})
+    CHECK(resize_bilinear(x, 1, 3, c).value().to_vector<float>() == same);
+  const std::vector<float> twice{INFINITY, INFINITY, 1, 1, 2, 2};
+  CHECK(resize_nearest(x, 1, 6).value().to_vector<float>() == twice);
+  // Outputs 0, 6 and 12 fall on the inputs.
+  const auto long_run = resize_bilinear(x, 1, 13, Corners::kAligned).value().to_vector<float>();
+  CHECK(long_run[6] == 1);
+  CHECK(long_run[12] == 2);
 }
 
 TEST_CASE("resize: an empty image cannot grow") {
