@@ -1,0 +1,114 @@
+#include "detectors/training.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "tests/detectors/tiny_detector.h"
+
+using namespace bbam;
+
+namespace {
+
+std::map<std::string, std::vector<float>> values_of(const std::map<std::string, Tensor>& tensors) {
+  std::map<std::string, std::vector<float>> values;
+  for (const auto& [name, tensor] : tensors)
+    values[name] = tensor.cast(DType::kF32).to_vector<float>();
+  return values;
+}
+
+std::map<std::string, Tensor> copies(Module& module) {
+  std::map<std::string, Tensor> tensors = named_tensors(module);
+  for (auto& [name, tensor] : tensors) tensor = tensor.clone();
+  return tensors;
+}
+
+}  // namespace
+
+TEST_CASE("training: METHOD B1, decay 1e-4 on weights, none and twice the rate on biases") {
+  const test::OneThread one_thread;
+  FasterRcnnSpec spec = test::tiny_spec();
+  spec.freeze_stages = 2;
+  FasterRcnn model(spec, 1);
+  const auto groups = parameter_groups(model);
+  REQUIRE(groups.size() == 2);
+  CHECK(groups[0].weight_decay == 1e-4);
+  CHECK(groups[0].lr_scale == 1);
+  CHECK(groups[1].weight_decay == 0);
+  CHECK(groups[1].lr_scale == 2);
+  size_t trained = 0;
+  model.visit("", [&](const std::string&, Variable& v) { trained += v.needs_grad(); });
+  CHECK(groups[0].names.size() + groups[1].names.size() == trained);
+  for (const auto& group : groups) {
+    CHECK(group.names.size() == group.parameters.size());
+    for (const std::string& name : group.names)
+      CHECK((name.find("bias") != std::string::npos) == (&group == &groups[1]));
+  }
+}
+
+TEST_CASE("training: a tiny detector learns two pictures") {
+  const test::OneThread one_thread;
+  FasterRcnn model(test::tiny_spec(), 8);
+  Sgd optimizer(parameter_groups(model), 0.9);
+  const DetectorBatch batch = test::tiny_batch();
+  const double first = train_step(model, optimizer, batch, 0.01, {1, 0}).total;
+  LossValues last;
+  for (int64_t step = 1; step < 80; ++step)
+    last = train_step(model, optimizer, batch, 0.02, {1, step});
+  MESSAGE("loss ", first, " -> ", last.total);
+  CHECK(last.total < first / 4);
+  // And finds them: the best detections are the objects.
+  const auto detections = model.detect(batch.images, batch.frames);
+  for (size_t n = 0; n < 2; ++n) {
+    const Tensor overlap = iou_matrix(batch.truth[n].boxes, detections[n].boxes);
+    const auto iou = overlap.to_vector<float>();
+    const auto found = detections[n].labels.to_vector<int64_t>();
+    const auto wanted = batch.truth[n].labels.to_vector<int64_t>();
+    for (size_t g = 0; g < wanted.size(); ++g) {
+      float best = 0;
+      for (size_t d = 0; d < found.size(); ++d)
+        if (found[d] == wanted[g]) best = std::max(best, iou[g * found.size() + d]);
+      INFO("image ", n, " object ", g);
+      CHECK(best > 0.5f);
+    }
+  }
+}
+
+TEST_CASE("training: stopped and resumed equals uninterrupted, byte for byte") {
+  const test::OneThread one_thread;
+  const DetectorBatch batch = test::tiny_batch();
+  FasterRcnn model(test::tiny_spec(), 9);
+  Sgd optimizer(parameter_groups(model), 0.9);
+  std::map<std::string, Tensor> weights, state;
+  for (int64_t step = 0; step < 4; ++step) {
+    if (step == 2) {
+      weights = copies(model);
+      state = optimizer.state();
+    }
+    train_step(model, optimizer, batch, 0.01, {3, step});
+  }
+  FasterRcnn resumed(test::tiny_spec(), 10);
+  load_tensors(resumed, weights, "step 2");
+  Sgd resumed_optimizer(parameter_groups(resumed), 0.9);
+  resumed_optimizer.load_state(state);
+  for (int64_t step = 2; step < 4; ++step)
+    train_step(resumed, resumed_optimizer, batch, 0.01, {3, step});
+  CHECK(values_of(named_tensors(model)) == values_of(named_tensors(resumed)));
+  CHECK(values_of(optimizer.state()) == values_of(resumed_optimizer.state()));
+}
+
+TEST_CASE("training: a loss that is not finite changes nothing and says so") {
+  const test::OneThread one_thread;
+  FasterRcnn model(test::tiny_spec(), 11);
+  Sgd optimizer(parameter_groups(model), 0.9);
+  model.visit("", [](const std::string& name, Variable& variable) {
+    if (name == "roi_heads.box_predictor.cls_score.bias") variable.mutable_value().fill(NAN);
+  });
+  const auto before = copies(model);
+  CHECK_THROWS_WITH_AS(train_step(model, optimizer, test::tiny_batch(), 0.01, {1, 42}),
+                       doctest::Contains("training step 42: the loss is not finite"), Error);
+  const auto after = named_tensors(model);
+  for (const auto& [name, tensor] : before)
+    if (name != "roi_heads.box_predictor.cls_score.bias")
+      CHECK(tensor.to_vector<float>() == after.at(name).to_vector<float>());
+}
