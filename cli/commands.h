@@ -7,5 +7,6 @@ namespace bbam {
 void add_convert(Program& program);
 void add_devices(Program& program);
 void add_evaluate(Program& program);
+void add_shapes(Program& program);
 
 }  // namespace bbam

@@ -5,6 +5,7 @@ namespace bbam {
 int run_program(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
                 bool terminal) noexcept {
   Program program;
+  add_shapes(program);
   add_evaluate(program);
   add_convert(program);
   add_devices(program);
