@@ -7,6 +7,7 @@ namespace bbam {
 void add_convert(Program& program);
 void add_devices(Program& program);
 void add_evaluate(Program& program);
+void add_report(Program& program);
 void add_shapes(Program& program);
 
 }  // namespace bbam

@@ -176,7 +176,7 @@ Image mask_overlay(const Image& rgb, const Image& mask, Color color) {
       }
       const bool edge = !is_set(mask, x - reach, y) || !is_set(mask, x + reach, y) ||
                         !is_set(mask, x, y - reach) || !is_set(mask, x, y + reach);
-      mix(pixel, color, edge ? 1 : 0.35);
+      mix(pixel, color, edge ? 1 : 0.25);
     }
   return result;
 }

@@ -29,9 +29,7 @@ std::string base64(std::string_view bytes) {
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);
   for (size_t i = 0; i < bytes.size(); i += 3) {
-    const auto byte = [&](size_t k) {
-      return k < bytes.size() ? uint32_t(uint8_t(bytes[k])) : 0u;
-    };
+    const auto byte = [&](size_t k) { return k < bytes.size() ? uint32_t(uint8_t(bytes[k])) : 0u; };
     const uint32_t group = byte(i) << 16 | byte(i + 1) << 8 | byte(i + 2);
     for (size_t k = 0; k < 4; ++k)
       text += i + k <= bytes.size() ? kDigits[group >> (18 - 6 * k) & 63] : '=';
@@ -117,9 +115,9 @@ std::string axes(const Frame& frame, const ChartOptions& options) {
         tick_text(options.log_y ? std::pow(10, y) : y));
   for (const double x : round_ticks(frame.x.low, frame.x.high, 6))
     svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>",
-                       frame.px(x), frame.bottom + 18, tick_text(x));
+                       frame.px(x), frame.bottom + 19, tick_text(x));
   svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\" class=\"axis\">{}</text>",
-                     frame.right, frame.bottom + 34, html_escape(options.x_label));
+                     frame.right, frame.bottom + 40, html_escape(options.x_label));
   return svg;
 }
 
@@ -146,8 +144,8 @@ std::string svg_chart(const std::vector<Series>& all, const ChartOptions& option
   const double margin = std::max(0.04 * (frame.y.high - frame.y.low), 1e-9);
   frame.y.include(frame.y.high + margin);
   frame.y.include(!options.log_y && frame.y.low >= 0 ? 0 : frame.y.low - margin);
-  frame.right = options.width - 12;
-  frame.bottom = options.height - 44;
+  frame.right = options.width - 18;
+  frame.bottom = options.height - 50;
 
   std::string svg = fmt::format(
       "<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{} over {}\">",

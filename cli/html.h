@@ -21,7 +21,7 @@ struct Series {
 };
 
 struct ChartOptions {
-  std::string x_label, y_label;
+  std::string x_label = "", y_label = "";
   bool log_y = false;  // values that are not positive are left out
   int width = 640, height = 280;
 };

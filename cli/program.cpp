@@ -7,6 +7,7 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
   Program program;
   add_shapes(program);
   add_evaluate(program);
+  add_report(program);
   add_convert(program);
   add_devices(program);
   return program.run(arguments, out, err, terminal);

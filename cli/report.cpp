@@ -1,0 +1,142 @@
+// bbam report: reads what a run has left, and writes the page.
+#include "cli/report.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "tensor/check.h"
+#include "tensor/files.h"
+
+namespace bbam {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+std::string text_of(const ordered_json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_array()) return value.dump();
+  std::string text;
+  for (const auto& item : value) text += (text.empty() ? "" : ", ") + text_of(item);
+  return text;
+}
+
+void read_tables(const ordered_json& results, ReportData& data) {
+  for (const auto& tile : results.value("headline", ordered_json::array()))
+    data.headline.emplace_back(text_of(tile.at("value")), text_of(tile.at("label")));
+  for (const auto& entry : results.value("tables", ordered_json::array())) {
+    ReportTable table{entry.value("title", ""), entry.value("note", ""), {}, {}};
+    for (const auto& column : entry.at("columns")) table.columns.push_back(text_of(column));
+    for (const auto& row : entry.at("rows")) {
+      table.rows.emplace_back();
+      for (const auto& cell : row) table.rows.back().push_back(text_of(cell));
+      check(table.rows.back().size() == table.columns.size(), "the table '", table.title,
+            "' has a row of ", table.rows.back().size(), " cells; expected ", table.columns.size());
+    }
+    data.tables.push_back(std::move(table));
+  }
+}
+
+void read_facts(const ordered_json& record, ReportData& data) {
+  const auto add = [&](const char* name, const ordered_json& value) {
+    if (!value.is_null()) data.facts.emplace_back(name, text_of(value));
+  };
+  add("Program", record.value("program", ordered_json()));
+  std::string line = "bbam";
+  for (const auto& word : record.value("command_line", ordered_json::array()))
+    line += " " + text_of(word);
+  data.facts.emplace_back("Command", line);
+  const ordered_json machine = record.value("machine", ordered_json::object());
+  for (const auto& [name, value] : machine.items()) add(name.c_str(), value);
+  for (const auto& input : record.value("inputs", ordered_json::array()))
+    data.facts.emplace_back("Input " + text_of(input.at("path")), text_of(input.at("hash")));
+  const ordered_json settings = record.value("settings", ordered_json::object());
+  for (const auto& [name, value] : settings.items())
+    data.settings.emplace_back(name, text_of(value));
+}
+
+// `stage` is the folder's name below the run, "" for the run itself.
+void read_record(const fs::path& path, const std::string& stage, ReportData& data) {
+  if (!fs::exists(path)) return;
+  try {
+    const auto record = ordered_json::parse(read_file(path.string()));
+    const ordered_json stages = record.value("seconds", ordered_json::object());
+    for (const auto& [name, seconds] : stages.items())
+      data.seconds.emplace_back(stage.empty() ? name : stage + ": " + name, seconds);
+    if (record.contains("results")) read_tables(record["results"], data);
+    if (stage.empty() || data.facts.empty()) read_facts(record, data);
+  } catch (const std::exception& error) {
+    data.problems.push_back(join(path.string(), ": ", error.what(), "; left out"));
+  }
+}
+
+void read_log(const fs::path& path, const std::string& what, ReportData& data) {
+  if (!fs::exists(path)) return;
+  try {
+    NumberTable log = read_csv(path.string());
+    check(log.has("step"), path.string(), ": has no column step");
+    if (log.rows.size() >= 2) data.logs.emplace_back(what, std::move(log));
+  } catch (const Error& error) {
+    data.problems.push_back(join(error.what(), "; left out"));
+  }
+}
+
+std::vector<fs::path> folders_in(const fs::path& folder) {
+  std::vector<fs::path> folders;
+  if (fs::is_directory(folder))
+    for (const auto& entry : fs::directory_iterator(folder))
+      if (entry.is_directory()) folders.push_back(entry.path());
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
+
+}  // namespace
+
+ReportData read_report_data(const std::string& folder) {
+  check(fs::is_directory(folder), folder, ": no such folder; expected what a run has written");
+  ReportData data;
+  const fs::path root(folder);
+  read_record(root / "run.json", "", data);
+  read_log(root / "log.csv", "the detector", data);
+  for (const fs::path& stage : folders_in(root)) {
+    if (stage.filename() == "objects") continue;
+    read_record(stage / "run.json", stage.filename().string(), data);
+    read_log(stage / "log.csv", stage.filename().string(), data);
+  }
+  for (const fs::path& place : folders_in(root / "objects")) try {
+      data.examples.push_back(read_example(place.string(), data.problems));
+    } catch (const Error& error) {
+      data.problems.push_back(join(error.what(), "; left out"));
+    }
+  const bool empty = data.facts.empty() && data.logs.empty() && data.examples.empty();
+  check(!empty, folder, ": holds no run.json, log.csv or objects/ that could be shown",
+        data.problems.empty() ? "" : "; " + data.problems[0]);
+  return data;
+}
+
+std::vector<std::string> write_report(const std::string& folder, const std::string& page) {
+  const ReportData data = read_report_data(folder);
+  write_file(page, report_page(data));
+  return data.problems;
+}
+
+void add_report(Program& program) {
+  struct Options {
+    std::string folder, out;
+  };
+  auto options = std::make_shared<Options>();
+  Command command = program.add("report", "One self-contained HTML page of what a run has made");
+  command.option("RUN_DIR", options->folder, "folder that a run has written").required();
+  command.option("--out", options->out, "the page; RUN_DIR/report.html if not given");
+  command.action([options](Session& session) {
+    const std::string page =
+        options->out.empty() ? (fs::path(options->folder) / "report.html").string() : options->out;
+    for (const std::string& problem : write_report(options->folder, page)) session.warn(problem);
+    session.out << page << '\n';
+  });
+}
+
+}  // namespace bbam

@@ -1,0 +1,42 @@
+// The page that shows a run: one HTML file that needs nothing else, neither files nor a network.
+//
+// It is built from what the stages leave in a folder; whatever is missing is left out, with a note:
+//   run.json             of the whole run; */run.json of its stages. Of `results`, the page shows
+//                          tables:   [{title, note, columns: [...], rows: [[...], ...]}]
+//                          headline: [{value, label}]
+//   log.csv, */log.csv   the training log: column step, and a column for each loss
+//   objects/ID/          examples (cli/example.h)
+#pragma once
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/example.h"
+
+namespace bbam {
+
+struct ReportTable {
+  std::string title, note;
+  std::vector<std::string> columns;
+  std::vector<std::vector<std::string>> rows;
+};
+
+struct ReportData {
+  std::string title = "From boxes to masks";
+  std::vector<std::pair<std::string, std::string>> headline;  // value, what it is
+  std::vector<ReportTable> tables;
+  std::vector<std::pair<std::string, double>> seconds;    // per stage
+  std::vector<std::pair<std::string, NumberTable>> logs;  // of training, by what was trained
+  std::vector<Example> examples;
+  std::vector<std::pair<std::string, std::string>> facts;  // how it was made
+  std::vector<std::pair<std::string, std::string>> settings;
+  std::vector<std::string> problems;
+};
+
+// Throws Error when the folder is none, or holds nothing of the above.
+ReportData read_report_data(const std::string& folder);
+std::string report_page(const ReportData& data);
+// Reads the folder and writes the page; returns what was wrong on the way.
+std::vector<std::string> write_report(const std::string& folder, const std::string& page);
+
+}  // namespace bbam

@@ -1,0 +1,189 @@
+#include "cli/report.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "cli/html.h"
+#include "cli/npy.h"
+#include "tensor/check.h"
+#include "tensor/files.h"
+#include "tests/cli/run_command.h"
+#include "tests/temp_folder.h"
+
+using namespace bbam;
+using bbam::test::contains;
+using bbam::test::is_error;
+using bbam::test::run_command;
+using bbam::test::TempFolder;
+
+namespace {
+
+Example some_example(const std::string& image_id) {
+  Example e;
+  e.image_id = image_id;
+  e.object = 1;
+  e.picture = Image(32, 24, 3);
+  e.subject = {{4, 4, 20, 16}, "cat & <dog>", 2};
+  e.labelled = {e.subject, {{1, 1, 5, 5}, "hen", 1}};
+  e.detected = {{{4, 5, 21, 16}, "cat", 2, 0.875}};
+  e.stride_px = 28.5;
+  e.proposals = 87;
+  e.seconds = 3.5;
+  e.iou = {{"filled box", 0.5}, {"BBAM + CRF", 0.75}};
+  for (const int iteration : {1, 50, 300})
+    e.maps[iteration] = Tensor::from(std::vector<float>{0, 0.25f, 0.5f, 1, 0, 1}, {2, 3});
+  e.curve = {{"iteration", "total"}, {{1, 0.5}, {2, 0.25}, {300, 0.125}}};
+  e.mask = Image(32, 24, 1);
+  *e.mask->at(5, 5) = 1;
+  *e.mask->at(6, 5) = 255;
+  e.truth = e.mask;
+  return e;
+}
+
+void write_run(const std::string& root) {
+  make_folder(root + "/train");
+  write_csv(root + "/train/log.csv", {{"step", "total", "box", "lr"},
+                                      {{1, 2.5, 1, 0.1}, {2, 1.5, 0.5, 0.1}, {3, 1, 0.2, 0.1}}});
+  write_example(root + "/objects", some_example("2007_000032"));
+  write_file(root + "/run.json", R"({
+    "program": "bbam 0.1.0", "command_line": ["demo", "--out", "<x>"],
+    "settings": {"lr": 0.1, "sides": [1, 2]}, "machine": {"device": "cpu"},
+    "inputs": [{"path": "a", "hash": "fnv1a64:12"}], "seconds": {"train": 12.5, "solve": 37.5},
+    "results": {"headline": [{"value": "0.83", "label": "mean IoU"}],
+                "tables": [{"title": "Masks", "columns": ["how", "all"], "rows": [["box", "58.1"]]}]}
+  })");
+}
+
+// What an HTML page could fetch from elsewhere.
+bool asks_for_something(const std::string& page) {
+  for (const char* part :
+       {"http://", "https://", "src=\"/", "url(", "@import", "<script", "<link rel=\"style"})
+    if (contains(page, part)) return true;
+  return false;
+}
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("report: base64 as in RFC 4648") {
+  CHECK(base64("") == "");
+  CHECK(base64("f") == "Zg==");
+  CHECK(base64("fo") == "Zm8=");
+  CHECK(base64("foo") == "Zm9v");
+  CHECK(base64("foobar") == "Zm9vYmFy");
+  CHECK(base64(std::string("\xff\x00\xfe", 3)) == "/wD+");
+}
+
+TEST_CASE("report: round ticks") {
+  CHECK(round_ticks(0, 10, 5) == std::vector<double>{0, 2, 4, 6, 8, 10});
+  CHECK(round_ticks(3, 3, 5) == std::vector<double>{3});
+  const std::vector<double> small = round_ticks(0.11, 0.32, 4);
+  REQUIRE(small.size() == 4);
+  CHECK(small.front() == doctest::Approx(0.15));
+  CHECK(small.back() == doctest::Approx(0.3));
+}
+
+TEST_CASE("report: charts place their points") {
+  const std::string svg =
+      svg_chart({{"loss", {0, 10}, {0, 100}}},
+                {.x_label = "step", .y_label = "a < b", .width = 172, .height = 164});
+  // The plot spans 54 to 154 across and 14 to 114 down; 4 % of room above.
+  CHECK(contains(svg, "points=\"54.0,114.0 154.0,17.8\""));
+  CHECK(contains(svg, "a &lt; b"));
+  CHECK(svg_chart({}, {}) == "");
+  CHECK(svg_chart({{"one point", {1}, {1}}}, {}) == "");
+  CHECK(svg_chart({{"none", {1, 2}, {NAN, INFINITY}}}, {}) == "");
+  CHECK(svg_chart({{"log of 0", {1, 2}, {0, -1}}}, {.log_y = true}) == "");
+}
+
+TEST_CASE("report: the page of a whole run") {
+  TempFolder folder;
+  write_run(folder.path());
+  const auto result = run_command({"report", folder.path()});
+  CHECK(result.err == "");
+  REQUIRE(result.status == 0);
+  const std::string page = read_file(folder.path("report.html"));
+  CHECK(!asks_for_something(page));
+  for (const char* part :
+       {"<b>0.83</b>", "mean IoU", "<td>58.1</td>", "12.5", "75 %", "cat &amp; &lt;dog&gt;",
+        "2007_000032", "87 positive proposals", "28.5 px", "map after 300 iterations",
+        "map after 1 iteration<", "true mask", "cat 0.88", "BBAM + CRF", "fnv1a64:12",
+        "demo --out &lt;x&gt;", "Objective", "Loss"})
+    CHECK_MESSAGE(contains(page, part), part);
+  CHECK(!contains(page, "was found"));
+  CHECK(count(page, "data:image/jpeg;base64,") == 4 + 2 + 7);  // the idea: 1 + 1 + 3 + 1, object: 7
+  CHECK(count(page, "<svg class=\"chart\"") == 3);
+  for (const char* tag : {"div", "section", "figure", "table", "svg", "article", "tbody", "p"})
+    CHECK_MESSAGE(
+        count(page, std::string("<") + tag + " ") + count(page, std::string("<") + tag + ">") ==
+            count(page, std::string("</") + tag + ">"),
+        tag);
+}
+
+TEST_CASE("report: pieces that are missing are left out with a note") {
+  TempFolder folder;
+  make_folder(folder.path("objects"));
+  Example bare = some_example("1");
+  bare.maps.clear();
+  bare.mask.reset();
+  bare.truth.reset();
+  bare.curve = {};
+  bare.iou.clear();
+  bare.detected.clear();
+  write_example(folder.path("objects"), bare);
+  CHECK(run_command({"report", folder.path(), "--out", folder.path("p.html")}).status == 0);
+  const std::string page = read_file(folder.path("p.html"));
+  for (const char* part :
+       {"No table of results", "No training log", "No timings", "no attribution map", "labelled"})
+    CHECK_MESSAGE(contains(page, part), part);
+}
+
+TEST_CASE("report: pieces that are damaged are told and left out") {
+  TempFolder folder;
+  write_run(folder.path());
+  const std::string object = folder.path("objects/2007_000032-1");
+  write_file(object + "/map_050.npy", "x");
+  write_file(object + "/curve.csv", "iteration,total\n1,two\n");
+  write_file(folder.path("train/log.csv"), "step,total\n1\n");
+  make_folder(folder.path("objects/broken"));
+  const auto result = run_command({"report", folder.path()});
+  CHECK(result.status == 0);
+  for (const char* part : {"map_050.npy", "curve.csv:2: 'two'", "log.csv:2: 1 numbers", "broken"})
+    CHECK_MESSAGE(contains(result.err, part), part);
+  CHECK(contains(read_file(folder.path("report.html")), "map after 300"));
+  write_file(folder.path("run.json"), "{\"results\": {\"tables\": [{\"columns\": 3}]}}");
+  CHECK(contains(run_command({"report", folder.path()}).err, "run.json"));
+}
+
+TEST_CASE("report: folders that cannot be shown") {
+  TempFolder folder;
+  CHECK(is_error(run_command({"report", folder.path("none")}), "none: no such folder"));
+  CHECK(is_error(run_command({"report", folder.path()}), "holds no run.json"));
+  write_run(folder.path());
+  CHECK(is_error(run_command({"report", folder.path(), "--out", "/nowhere/p.html"}), "/nowhere"));
+}
+
+TEST_CASE("report: examples survive their folder") {
+  TempFolder folder;
+  const Example before = some_example("a/b");
+  write_example(folder.path(), before);
+  std::vector<std::string> problems;
+  const Example after = read_example(folder.path("a_b-1"), problems);
+  CHECK(problems.empty());
+  CHECK(after.image_id == "a/b");
+  CHECK(after.subject.box == before.subject.box);
+  CHECK(after.labelled.size() == 2);
+  CHECK(after.detected[0].score == 0.875);
+  CHECK(after.labelled[1].score == -1);
+  CHECK(after.iou == before.iou);
+  CHECK(after.maps.at(300).to_vector<float>() == before.maps.at(300).to_vector<float>());
+  CHECK(after.curve.rows == before.curve.rows);
+  CHECK(after.mask->pixels == before.mask->pixels);
+}
