@@ -162,6 +162,31 @@ TEST_CASE("faster rcnn: losses and gradients depend on seed and step, not on thr
   CHECK(first != run({2, 5}, 1));
 }
 
+TEST_CASE("faster rcnn: every device computes the same losses and detections") {
+  const test::OneThread one_thread;
+  const DetectorBatch batch = test::tiny_batch();
+  FasterRcnnSpec spec = test::tiny_spec();
+  spec.detection.score_threshold = 0.01;
+  const auto run = [&](Device device) {
+    FasterRcnn model(spec, 4);
+    move_to(model, device);
+    const Tensor images = batch.images.to(device);
+    const DetectorLosses losses = model.training_losses(images, batch.frames, batch.truth, {1, 5});
+    backward(losses.total());
+    return std::pair(losses.total().value().scalar(),
+                     model.detect(images, batch.frames)[0].scores.to_vector<float>());
+  };
+  const auto [loss, scores] = run(kCpu);
+  CHECK(loss > 0);
+  CHECK(scores.size() > 10);
+  for (Device device : available_devices()) {
+    const auto [other_loss, other_scores] = run(device);
+    INFO(to_string(device));
+    CHECK(other_loss == doctest::Approx(loss).epsilon(1e-4));
+    CHECK(other_scores.front() == doctest::Approx(scores.front()).epsilon(1e-4));
+  }
+}
+
 TEST_CASE("faster rcnn: METHOD A3, the box head's answers have gradients on the image alone") {
   const test::OneThread one_thread;
   FasterRcnn model(test::tiny_spec(), 5);
