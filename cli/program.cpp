@@ -6,6 +6,8 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
                 bool terminal) noexcept {
   Program program;
   add_shapes(program);
+  add_train_detector(program);
+  add_detect(program);
   add_evaluate(program);
   add_report(program);
   add_convert(program);

@@ -1,0 +1,154 @@
+// bbam detect: boxes of a trained detector, drawn and as COCO json.
+#include "cli/detect.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/data_options.h"
+#include "cli/draw.h"
+#include "cli/evaluation.h"
+#include "cli/interrupt.h"
+#include "cli/run_record.h"
+#include "tensor/files.h"
+
+namespace bbam {
+namespace {
+
+struct DetectOptions {
+  std::string weights, out;
+  std::vector<std::string> images;
+  DataOptions data;
+  double score = 0.7, data_score = 0.05;
+};
+
+void draw_detections(Image& picture, const std::vector<Detected>& found, const DetectorCard& card) {
+  for (const Detected& d : found)
+    draw_labelled_box(picture, d.box,
+                      fmt::format("{} {:.2f}", card.classes[size_t(d.label - 1)], d.score),
+                      class_color(d.label));
+}
+
+void detect_files(const DetectOptions& o, LoadedDetector& detector, Session& session) {
+  std::vector<Instance> results;
+  size_t bad = 0;
+  for (const std::string& path : o.images) {
+    stop_if_interrupted("stopped");
+    const std::string name = std::filesystem::path(path).stem().string();
+    try {
+      Image picture = read_image(path);
+      const auto found = detect(detector, picture, session.device, o.score);
+      for (const Detected& d : found) {
+        session.out << fmt::format("{}  {:<14} {:.3f}  {:.1f},{:.1f},{:.1f},{:.1f}\n", path,
+                                   detector.card.classes[size_t(d.label - 1)], d.score, d.box.x0,
+                                   d.box.y0, d.box.x1, d.box.y1);
+        results.push_back({.image_id = name, .category = d.label, .box = d.box, .score = d.score});
+      }
+      if (o.out.empty()) continue;
+      draw_detections(picture, found, detector.card);
+      write_jpeg(o.out + "/" + name + ".jpg", picture);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      session.warn(error.what());
+      ++bad;
+    }
+  }
+  check(bad < o.images.size(), "none of the ", o.images.size(), " pictures could be used");
+  if (bad > 0) session.warn(join(bad, " of ", o.images.size(), " pictures were passed over"));
+  if (!o.out.empty()) write_results(o.out + "/detections.json", results);
+}
+
+void detect_data(const DetectOptions& o, LoadedDetector& detector, Session& session,
+                 RunRecord& record) {
+  DataOptions data = o.data;
+  if (data.classes.empty()) data.classes = detector.card.classes;
+  const Dataset dataset = open_dataset(data, session);
+  check(dataset.classes == detector.card.classes, data.data,
+        ": its classes are not the detector's");
+  std::vector<std::string> problems;
+  const std::vector<Instance> results =
+      detect_all(detector, dataset, session, o.data_score, problems);
+  warn_of(problems, session);
+  const BoxScores scores = evaluate_boxes(dataset, results);
+  session.out << table_of(scores, dataset);
+  record.results()["boxes"] = json_of(scores, dataset);
+  record.results()["pictures_passed_over"] = problems.size();
+  if (!o.out.empty()) write_results(o.out + "/detections.json", results);
+}
+
+}  // namespace
+
+std::vector<Detected> detect(LoadedDetector& detector, const Image& photograph, Device device,
+                             double score) {
+  const DetectorInput input = detector_input(photograph, detector.card, device);
+  const FrameSize frame{.height = input.resized.height, .width = input.resized.width};
+  const Detections found = detector.model->detect(input.image, {frame})[0];
+  const auto boxes = boxes_to_photograph(found.boxes, input).to_vector<float>();
+  const auto scores = found.scores.to(kCpu).to_vector<float>();
+  const auto labels = found.labels.to(kCpu).to_vector<int64_t>();
+  std::vector<Detected> detections;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (scores[i] <= score) continue;
+    const float* b = boxes.data() + 4 * i;
+    detections.push_back({{b[0], b[1], b[2], b[3]}, int(labels[i]), scores[i]});
+  }
+  return detections;
+}
+
+std::vector<Instance> detect_all(LoadedDetector& detector, const Dataset& dataset, Session& session,
+                                 double score, std::vector<std::string>& problems) {
+  std::vector<Instance> results;
+  Progress progress = session.progress("detecting", int64_t(dataset.records.size()));
+  int64_t done = 0;
+  for (const Record& record : dataset.records) {
+    stop_if_interrupted("stopped after ", done, " pictures");
+    try {
+      const Image picture = read_image(record.image_path);
+      for (const Detected& d : detect(detector, picture, session.device, score))
+        results.push_back({.image_id = record.id,
+                           .category = dataset.source_labels[size_t(d.label - 1)],
+                           .box = d.box,
+                           .score = d.score});
+    } catch (const Error& error) {
+      problems.push_back(error.what());
+    }
+    progress.update(++done);
+  }
+  return results;
+}
+
+void add_detect(Program& program) {
+  auto o = std::make_shared<DetectOptions>();
+  Command command = program.add("detect", "Boxes of a trained detector, drawn and as COCO json");
+  command.option("--weights", o->weights, "detector.safetensors of bbam train detector").required();
+  command.option("IMAGE", o->images, "photographs");
+  command.option("--data", o->data.data,
+                 "a data set instead: detects on a split and prints its AP");
+  command.option("--layout", o->data.layout, "of --data; auto: by what the folder holds")
+      .one_of({"auto", "voc", "coco", "folder"});
+  command.option("--split", o->data.split, "of --data");
+  command.option("--score", o->score, "least score of what is listed and drawn").between(0, 1);
+  command.option("--data-score", o->data_score, "least score with --data, where AP wants low ones")
+      .between(0, 1);
+  command.option("--out,-o", o->out, "folder for the drawn pictures, detections.json and run.json");
+  command.action([o](Session& session) {
+    check(o->images.empty() != o->data.data.empty(), "give either photographs or --data");
+    if (!o->out.empty()) make_folder(o->out);
+    RunRecord record(session);
+    record.input(o->weights);
+    LoadedDetector detector = load_detector(o->weights, session.device);
+    {
+      const RunRecord::Stage stage(record, "detect");
+      if (o->data.data.empty())
+        detect_files(*o, detector, session);
+      else
+        detect_data(*o, detector, session, record);
+    }
+    if (!o->out.empty()) record.write(o->out + "/run.json");
+  });
+}
+
+}  // namespace bbam

@@ -1,0 +1,190 @@
+#include "cli/detector_file.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "cli/weights.h"
+
+namespace bbam {
+namespace {
+
+using nlohmann::json;
+constexpr const char* kCardKey = "detector";
+
+Norm norm_of(const std::string& name) {
+  if (name == "frozen") return Norm::kFrozen;
+  if (name == "batch") return Norm::kBatch;
+  check(name == "group", "norm '", name, "'; expected frozen, batch or group");
+  return Norm::kGroup;
+}
+
+json to_json(const DetectorCard& card) {
+  const DetectorOptions& o = card.options;
+  return {{"depth", o.depth},
+          {"stem_width", o.stem_width},
+          {"norm", o.norm},
+          {"bottleneck_stride", o.bottleneck_stride},
+          {"freeze_stages", o.freeze_stages},
+          {"fpn_channels", o.fpn_channels},
+          {"head_width", o.head_width},
+          {"top_down", o.top_down},
+          {"anchor_sizes", o.anchor_sizes},
+          {"rois_per_image", o.rois_per_image},
+          {"train_proposals", o.train_proposals},
+          {"test_proposals", o.test_proposals},
+          {"classes", card.classes},
+          {"short_side", card.short_side},
+          {"long_side", card.long_side}};
+}
+
+DetectorCard from_json(const json& j) {
+  DetectorCard card;
+  DetectorOptions& o = card.options;
+  j.at("depth").get_to(o.depth);
+  j.at("stem_width").get_to(o.stem_width);
+  j.at("norm").get_to(o.norm);
+  j.at("bottleneck_stride").get_to(o.bottleneck_stride);
+  j.at("freeze_stages").get_to(o.freeze_stages);
+  j.at("fpn_channels").get_to(o.fpn_channels);
+  j.at("head_width").get_to(o.head_width);
+  j.at("top_down").get_to(o.top_down);
+  j.at("anchor_sizes").get_to(o.anchor_sizes);
+  j.at("rois_per_image").get_to(o.rois_per_image);
+  j.at("train_proposals").get_to(o.train_proposals);
+  j.at("test_proposals").get_to(o.test_proposals);
+  j.at("classes").get_to(card.classes);
+  j.at("short_side").get_to(card.short_side);
+  j.at("long_side").get_to(card.long_side);
+  return card;
+}
+
+Tensor scale_boxes(const Tensor& boxes, double x, double y) {
+  check_shape(boxes, {-1, 4}, "boxes");
+  auto values = boxes.to(kCpu).to_vector<float>();
+  for (size_t i = 0; i < values.size(); ++i) values[i] = float(values[i] * (i % 2 ? y : x));
+  return Tensor::from(values, boxes.shape());
+}
+
+}  // namespace
+
+void add_detector_options(Command& command, DetectorOptions& o) {
+  command.option("--depth", o.depth, "ResNet depth: 18, 34, 50, 101 or 152");
+  command.option("--stem-width", o.stem_width, "channels of the trunk's stem").between(1, 1024);
+  command.option("--norm", o.norm, "normalisation of the trunk; frozen: as the weights file has it")
+      .one_of({"frozen", "batch", "group"});
+  command
+      .option("--bottleneck-stride", o.bottleneck_stride,
+              "which convolution of a bottleneck strides: 1x1 (MSRA) or 3x3 (torchvision)")
+      .one_of({"1x1", "3x3"});
+  command
+      .option("--freeze-stages", o.freeze_stages,
+              "trunk stages that are not trained; 2: stem, res2")
+      .between(0, 5);
+  command.option("--fpn-channels", o.fpn_channels, "channels of the pyramid").between(1, 4096);
+  command.option("--head-width", o.head_width, "width of the box head's two layers")
+      .between(1, 65536);
+  command.option("--top-down", o.top_down, "upsampling of the pyramid")
+      .one_of({"bilinear", "nearest"});
+  command.option("--anchor-sizes", o.anchor_sizes, "one per level, finest first, in pixels");
+  command.option("--rois-per-image", o.rois_per_image, "proposals trained on per image")
+      .between(1, 100000);
+  command.option("--train-proposals", o.train_proposals, "proposals kept in training")
+      .between(1, 100000);
+  command.option("--test-proposals", o.test_proposals, "proposals kept in detection")
+      .between(1, 100000);
+}
+
+FasterRcnnSpec detector_spec(const DetectorOptions& o, int64_t classes) {
+  check(o.anchor_sizes.size() == 5, o.anchor_sizes.size(),
+        " anchor sizes; expected 5, for P2 to P6");
+  FasterRcnnSpec spec;
+  spec.classes = classes;
+  spec.resnet.depth = o.depth;
+  spec.resnet.stem_width = o.stem_width;
+  spec.resnet.norm = norm_of(o.norm);
+  spec.resnet.groups = std::min(32, o.stem_width / 2 > 0 ? o.stem_width / 2 : 1);
+  spec.resnet.stride_in_1x1 = o.bottleneck_stride == "1x1";
+  spec.freeze_stages = o.freeze_stages;
+  spec.fpn.channels = o.fpn_channels;
+  spec.fpn.top_down = o.top_down == "bilinear" ? TopDown::kBilinear : TopDown::kNearest;
+  spec.roi_heads.head_width = o.head_width;
+  spec.roi_heads.sampler.per_image = o.rois_per_image;
+  spec.rpn.anchors.sizes_px = o.anchor_sizes;
+  spec.rpn.train_proposals.pre_nms_top_n = o.train_proposals;
+  spec.rpn.train_proposals.post_nms_top_n = o.train_proposals;
+  spec.rpn.train_proposals.total_top_n = o.train_proposals;
+  spec.rpn.test_proposals.pre_nms_top_n = o.test_proposals;
+  spec.rpn.test_proposals.post_nms_top_n = o.test_proposals;
+  spec.rpn.test_proposals.total_top_n = o.test_proposals;
+  return spec;
+}
+
+std::map<std::string, std::string> to_metadata(const DetectorCard& card) {
+  return {{kCardKey, to_json(card).dump()}, {kLayoutKey, kLayoutOhwi}};
+}
+
+DetectorCard card_of(const std::map<std::string, std::string>& metadata, const std::string& path) {
+  const auto found = metadata.find(kCardKey);
+  check(found != metadata.end(), path, ": is not a detector of this program (no '", kCardKey,
+        "' in its metadata); train one with bbam train detector");
+  try {
+    return from_json(json::parse(found->second));
+  } catch (const json::exception& error) {
+    fail(path, ": the detector's description cannot be read: ", error.what());
+  }
+}
+
+int64_t LoadedDetector::label_of(const std::string& name) const {
+  const auto found = std::find(card.classes.begin(), card.classes.end(), name);
+  std::string known;
+  for (const std::string& c : card.classes) known += (known.empty() ? "" : ", ") + c;
+  check(found != card.classes.end(), "class '", name,
+        "' is not one that the detector knows: ", known);
+  return found - card.classes.begin() + 1;
+}
+
+void save_detector(const std::string& path, FasterRcnn& model, const DetectorCard& card) {
+  write_safetensors(path, named_tensors(model), to_metadata(card));
+}
+
+LoadedDetector load_detector(const std::string& path, Device device) {
+  const SafetensorsFile file = read_safetensors(path);
+  LoadedDetector loaded{card_of(file.metadata, path), nullptr};
+  const auto classes = int64_t(loaded.card.classes.size());
+  loaded.model = std::make_unique<FasterRcnn>(detector_spec(loaded.card.options, classes), 0);
+  load_tensors(*loaded.model, file.tensors, path);
+  move_to(*loaded.model, device);
+  return loaded;
+}
+
+void load_trunk(FasterRcnn& model, const std::string& path) {
+  constexpr const char* kTrunk = "backbone.body.";
+  const TensorMap tensors = read_ohwi_weights(path);
+  model.visit("", [&](const std::string& name, Variable& variable) {
+    if (!name.starts_with(kTrunk)) return;
+    const auto found = tensors.find(name.substr(std::string(kTrunk).size()));
+    check(found != tensors.end(), path, ": has no tensor '",
+          name.substr(std::string(kTrunk).size()), "' for the trunk (expected ", variable.shape(),
+          ")");
+    check(found->second.shape() == variable.shape(), path, ": tensor '", found->first, "' is ",
+          found->second.shape(), "; expected ", variable.shape());
+    variable.mutable_value().copy_from(found->second.cast(variable.dtype()).to(variable.device()));
+  });
+}
+
+DetectorInput detector_input(const Image& photograph, const DetectorCard& card, Device device) {
+  const ImageSize original{photograph.width, photograph.height};
+  const ImageSize resized = resized_size(original, card.short_side, card.long_side);
+  const Tensor image = to_bgr_tensor(resize_bilinear(photograph, resized));
+  return {image.as_batch().to(device), original, resized};
+}
+
+Tensor boxes_to_input(const Tensor& boxes, const DetectorInput& input) {
+  return scale_boxes(boxes, input.scale_x(), input.scale_y());
+}
+
+Tensor boxes_to_photograph(const Tensor& boxes, const DetectorInput& input) {
+  return scale_boxes(boxes, 1 / input.scale_x(), 1 / input.scale_y());
+}
+
+}  // namespace bbam

@@ -1,0 +1,64 @@
+// Detectors as files: weights as safetensors, and in their metadata everything else that is needed
+// to run them: the architecture, the classes, and the size that pictures are brought to.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "datasets/transforms.h"
+#include "detectors/faster_rcnn.h"
+#include "layers/safetensors.h"
+
+namespace bbam {
+
+// The architecture as options; defaults: METHOD B1 with ResNet-50.
+struct DetectorOptions {
+  int depth = 50, stem_width = 64;
+  std::string norm = "frozen";            // frozen, batch, group
+  std::string bottleneck_stride = "1x1";  // 1x1 (MSRA), 3x3 (torchvision)
+  int freeze_stages = 2;
+  int fpn_channels = 256, head_width = 1024;
+  std::string top_down = "bilinear";  // bilinear, nearest
+  std::vector<double> anchor_sizes{32, 64, 128, 256, 512};
+  int rois_per_image = 512;
+  int train_proposals = 2000, test_proposals = 1000;
+};
+void add_detector_options(Command& command, DetectorOptions& options);
+FasterRcnnSpec detector_spec(const DetectorOptions& options, int64_t classes);
+
+struct DetectorCard {
+  DetectorOptions options;
+  std::vector<std::string> classes;  // label c is classes[c - 1]
+  int short_side = 800, long_side = 1333;
+};
+std::map<std::string, std::string> to_metadata(const DetectorCard& card);
+// Throws Error naming `path` when the metadata is not that of a detector.
+DetectorCard card_of(const std::map<std::string, std::string>& metadata, const std::string& path);
+
+struct LoadedDetector {
+  DetectorCard card;
+  std::unique_ptr<FasterRcnn> model;
+  // 1-based label of a class; Error listing the classes where there is none of that name.
+  int64_t label_of(const std::string& name) const;
+};
+void save_detector(const std::string& path, FasterRcnn& model, const DetectorCard& card);
+LoadedDetector load_detector(const std::string& path, Device device);
+
+// The trunk's weights from a classifier's file (ImageNet): names conv1.weight, layer1.0....
+void load_trunk(FasterRcnn& model, const std::string& path);
+
+// A photograph as the detector takes it: (1, h, w, 3), and how many of its pixels are one of the
+// photograph's, per axis.
+struct DetectorInput {
+  Tensor image;
+  ImageSize original, resized;
+  double scale_x() const { return double(resized.width) / original.width; }
+  double scale_y() const { return double(resized.height) / original.height; }
+};
+DetectorInput detector_input(const Image& photograph, const DetectorCard& card, Device device);
+// Boxes (K, 4) f32 in pixels of the photograph -> of the input, or back.
+Tensor boxes_to_input(const Tensor& boxes, const DetectorInput& input);
+Tensor boxes_to_photograph(const Tensor& boxes, const DetectorInput& input);
+
+}  // namespace bbam

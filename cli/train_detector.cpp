@@ -1,0 +1,243 @@
+// bbam train detector: Faster R-CNN from boxes (METHOD B1).
+#include "cli/train_detector.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "autograd/schedule.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "datasets/loader.h"
+#include "detectors/training.h"
+#include "layers/checkpoint.h"
+#include "tensor/files.h"
+#include "tensor/profile.h"
+
+namespace bbam {
+namespace {
+
+constexpr const char* kLogHeader = "step,rate,total,objectness,rpn_box,classification,box\n";
+constexpr const char *kModel = "model.", *kOptimizer = "optimizer.";
+
+class DetectorRun {
+ public:
+  DetectorRun(const Dataset& dataset, const TrainOptions& options, Session& session)
+      : dataset_(dataset), options_(options),
+        session_(session), card_{options.detector, dataset.classes, test_side(options),
+                                 options.long_side},
+        model_(detector_spec(options.detector, int64_t(dataset.classes.size())), session.seed) {
+    make_folder(options.out);
+    if (!options.init.empty()) load_trunk(model_, options.init);
+    move_to(model_, session.device);
+    optimizer_ = std::make_unique<Sgd>(
+        parameter_groups(model_, {.weight_decay = options.weight_decay}), options.momentum);
+    if (options.resume)
+      resume();
+    else
+      log_ = kLogHeader;
+  }
+
+  TrainResult run(RunRecord& record) {
+    Loader loader(dataset_, loader_options(), step_);
+    total_ = options_.steps > 0
+                 ? options_.steps
+                 : std::max<int64_t>(
+                       1, std::llround(options_.epochs * double(loader.batches_per_epoch())));
+    const Schedule schedule = make_schedule();
+    Progress progress = session_.progress("training", total_, step_);
+    const double start_s = profile::now_s();
+    model_.set_training(true);
+    while (step_ < total_) {
+      if (interrupted()) save_checkpoint();
+      stop_if_interrupted("stopped at step ", step_, " of ", total_, "; go on with --resume");
+      const Batch batch = loader.next();
+      for (const std::string& problem : batch.problems) progress.say("bbam: " + problem);
+      one_step(batch, schedule.rate(step_), progress);
+      if (options_.checkpoint_every > 0 && step_ % options_.checkpoint_every == 0)
+        save_checkpoint();
+    }
+    model_.set_training(false);
+    save_checkpoint();
+    const std::string weights = path("detector.safetensors");
+    save_detector(weights, model_, card_);
+    const double seconds = profile::now_s() - start_s;
+    record.add_seconds("train detector", seconds);
+    record.results()["steps"] = total_;
+    record.results()["pictures_left_out"] = loader.problems().size();
+    return {weights, total_, seconds};
+  }
+
+ private:
+  static int test_side(const TrainOptions& o) {
+    check(!o.short_sides.empty(), "--short-sides: no size; expected at least one");
+    return o.test_short_side > 0 ? o.test_short_side
+                                 : *std::max_element(o.short_sides.begin(), o.short_sides.end());
+  }
+
+  LoaderOptions loader_options() const {
+    LoaderOptions o = training_loader_options();
+    o.batch_size = options_.batch;
+    o.short_sides = options_.short_sides;
+    o.long_side = options_.long_side;
+    o.divisibility = options_.divisibility;
+    o.plain_objects_only = true;
+    o.seed = session_.seed;
+    o.workers = options_.workers;
+    return o;
+  }
+
+  Schedule make_schedule() const {
+    Schedule schedule{.base_rate = options_.learning_rate * options_.batch / 16,
+                      .warmup_steps = std::min(options_.warmup, total_ / 4)};
+    for (const double fraction : options_.milestones)
+      schedule.milestones.push_back(std::llround(fraction * double(total_)));
+    return schedule;
+  }
+
+  void one_step(const Batch& batch, double rate, Progress& progress) {
+    DetectorBatch input{batch.images.to(session_.device), {}, {}};
+    for (size_t i = 0; i < batch.sizes.size(); ++i) {
+      input.frames.push_back({.height = batch.sizes[i].height, .width = batch.sizes[i].width});
+      input.truth.push_back({batch.boxes[i], batch.labels[i]});
+    }
+    LossValues loss;
+    try {
+      loss = train_step(model_, *optimizer_, input, rate, {.seed = session_.seed, .step = step_});
+    } catch (const Error& error) {
+      save_checkpoint();
+      fail("step ", step_ + 1, ": ", error.what(), "; a lower --lr or a longer --warmup may help");
+    }
+    ++step_;
+    log_ += fmt::format("{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g}\n", step_, rate, loss.total,
+                        loss.objectness, loss.rpn_box, loss.classification, loss.box);
+    smoothed_ = smoothed_ < 0 ? loss.total : 0.95 * smoothed_ + 0.05 * loss.total;
+    progress.update(step_, fmt::format("loss {:.3f}", smoothed_));
+  }
+
+  void save_checkpoint() {
+    TensorMap tensors;
+    for (const auto& [name, tensor] : named_tensors(model_)) tensors.emplace(kModel + name, tensor);
+    for (const auto& [name, tensor] : optimizer_->state())
+      tensors.emplace(kOptimizer + name, tensor);
+    auto metadata = to_metadata(card_);
+    metadata["step"] = std::to_string(step_);
+    metadata["seed"] = std::to_string(session_.seed);
+    write_file(path("log.csv"), log_);
+    write_safetensors(path("checkpoint.safetensors"), tensors, metadata);
+  }
+
+  void resume() {
+    const std::string file = path("checkpoint.safetensors");
+    if (!std::filesystem::exists(file)) {
+      session_.warn(file + ": not there, so training begins at step 0");
+      log_ = kLogHeader;
+      return;
+    }
+    const SafetensorsFile saved = read_safetensors(file);
+    const auto entry = [&](const char* key) {
+      const auto found = saved.metadata.find(key);
+      check(found != saved.metadata.end(), file, ": is not a training checkpoint (no '", key, "')");
+      return found->second;
+    };
+    check(
+        to_metadata(card_).at("detector") == entry("detector"), file,
+        ": was made with another architecture, classes or test size; resume with the same options");
+    check(entry("seed") == std::to_string(session_.seed), file, ": was made with --seed ",
+          entry("seed"));
+    load_tensors(model_, below(saved.tensors, kModel), file);
+    optimizer_->load_state(below(saved.tensors, kOptimizer));
+    step_ = std::stoll(entry("step"));
+    log_ = log_until(read_file(path("log.csv")), step_);
+  }
+
+  // The header and the rows of the first `steps` steps.
+  static std::string log_until(const std::string& log, int64_t steps) {
+    size_t end = 0;
+    for (int64_t line = 0; line <= steps && end != std::string::npos; ++line) {
+      end = log.find('\n', end);
+      if (end != std::string::npos) ++end;
+    }
+    return end == std::string::npos ? log : log.substr(0, end);
+  }
+
+  std::string path(const std::string& name) const { return options_.out + "/" + name; }
+
+  const Dataset& dataset_;
+  const TrainOptions& options_;
+  Session& session_;
+  DetectorCard card_;
+  FasterRcnn model_;
+  std::unique_ptr<Sgd> optimizer_;
+  int64_t step_ = 0, total_ = 0;
+  double smoothed_ = -1;
+  std::string log_;
+};
+
+}  // namespace
+
+TrainResult train_detector(const Dataset& dataset, const TrainOptions& options, Session& session,
+                           RunRecord& record) {
+  return DetectorRun(dataset, options, session).run(record);
+}
+
+void add_train_detector(Program& program) {
+  struct All {
+    DataOptions data;
+    TrainOptions train;
+  };
+  auto o = std::make_shared<All>();
+  o->data.split = "train";
+  program.family("train", "Train networks");
+  Command command = program.add("train detector", "Train Faster R-CNN with FPN from boxes");
+  add_data_options(command, o->data);
+  TrainOptions& t = o->train;
+  command.option("--out,-o", t.out, "folder for weights, checkpoint, log.csv and run.json")
+      .required();
+  command.option("--init", t.init,
+                 "weights of the trunk (.pth, .pkl or .safetensors); none: random");
+  command.option("--steps", t.steps, "training steps; 0: as many as --epochs gives")
+      .between(0, 1e9);
+  command.option("--epochs", t.epochs, "times that each picture is seen").between(0, 1e6);
+  command.option("--batch", t.batch, "pictures per step").between(1, 4096);
+  command.option("--lr", t.learning_rate, "learning rate for a batch of 16; scaled by batch / 16")
+      .between(0, 1e3);
+  command.option("--momentum", t.momentum, "of SGD").between(0, 1);
+  command.option("--weight-decay", t.weight_decay, "of weights; biases have none").between(0, 1);
+  command.option("--warmup", t.warmup, "steps of linear warm-up from 1/3; at most a quarter of all")
+      .between(0, 1e9);
+  command.option("--milestones", t.milestones,
+                 "fractions of the steps after which the rate falls to a tenth");
+  command.option("--short-sides", t.short_sides,
+                 "short sides that pictures are resized to, one drawn for each");
+  command.option("--long-side", t.long_side, "long side at most").between(1, 100000);
+  command
+      .option("--test-short-side", t.test_short_side,
+              "short side in detection; 0: the largest of training")
+      .between(0, 100000);
+  command.option("--divisibility", t.divisibility, "of the batch's height and width")
+      .between(1, 1024);
+  command.option("--workers", t.workers, "threads that read pictures").between(0, 256);
+  command.option("--checkpoint-every", t.checkpoint_every, "steps; 0: at the end only")
+      .between(0, 1e9);
+  command.flag("--resume", t.resume, "go on from OUT/checkpoint.safetensors");
+  add_detector_options(command, t.detector);
+  command.footer(
+      "The rate follows the batch: METHOD B1's 0.01 is for 16 pictures, so 2 pictures train\n"
+      "with 0.00125. Ctrl-C saves a checkpoint; --resume then gives the same bytes as a run\n"
+      "that was not stopped.");
+  command.action([o](Session& session) {
+    RunRecord record(session);
+    const Dataset dataset = open_dataset(o->data, session, false);
+    record.input(o->data.data);
+    if (!o->train.init.empty()) record.input(o->train.init);
+    const TrainResult result = train_detector(dataset, o->train, session, record);
+    record.write(o->train.out + "/run.json");
+    session.out << fmt::format("{} steps in {}: {}\n", result.steps,
+                               format_duration(result.seconds), result.weights);
+  });
+}
+
+}  // namespace bbam
