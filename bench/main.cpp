@@ -1,0 +1,21 @@
+// make bench: prints the tables and writes what was measured as JSON (first argument), to which
+// bench/peers/compare.py adds the peers that are at hand.
+#include <fmt/format.h>
+
+#include "bench/pair.h"
+#include "cli/run_record.h"
+#include "tensor/device.h"
+#include "tensor/files.h"
+
+int main(int argc, char** argv) {
+  using namespace bbam;
+  nlohmann::json all;
+  all["threads"] = threads();
+  all["processor"] = processor_name();
+  all["libraries"] = library_versions();
+  fmt::print("{}, {} threads, {}\n", processor_name(), threads(), library_versions());
+  all["convolutions"] = bench::bench_convolutions();
+  all["bbam"] = bench::bench_bbam();
+  all["crf"] = bench::bench_crf();
+  if (argc > 1) write_file(argv[1], all.dump(2) + "\n");
+}
