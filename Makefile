@@ -99,7 +99,9 @@ gradcheck: tests
 	@$(BUILD)/$(VARIANT)/tests --gradcheck
 bench: deps
 	@$(parallel_make) $(BUILD)/$(VARIANT)/bench
-	@$(BUILD)/$(VARIANT)/bench $(BENCH_ARGS)
+	@$(BUILD)/$(VARIANT)/bench $(BUILD)/bench.json
+	@if command -v $(PYTHON) >/dev/null; then $(PYTHON) bench/peers/compare.py $(BUILD)/bench.json; \
+	 else echo "no $(PYTHON) here: not compared with PyTorch and pydensecrf"; fi
 
 asan:
 	@$(MAKE) --no-print-directory SANITIZE=address test
@@ -127,7 +129,7 @@ $(BUILD)/$(VARIANT)/tests: $(call host_objects,$(TEST_CPP)) $(call kernel_object
 	@$(CXX) -o $@ $^ $(LDLIBS)
 $(BUILD)/$(VARIANT)/bench: $(call host_objects,$(BENCH_CPP)) $(LIB_OBJECTS)
 	@echo "  link    $@"
-	@$(CXX) -o $@ $^ $(LDLIBS) -lbenchmark
+	@$(CXX) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/host/%.o: %.cpp $(BUILD)/host/command
 	@mkdir -p $(@D)
