@@ -17,6 +17,8 @@ CXX       ?= g++
 JOBS      ?= $(shell nproc)
 ARCH      ?= native
 CUDA_HOME ?= /usr/local/cuda
+# How long idle OpenMP threads spin; see cli/main.cpp.
+export GOMP_SPINCOUNT ?= 1000
 CUDA_ARCH ?= 90
 NVCC      ?= $(CUDA_HOME)/bin/nvcc
 PYTHON    ?= python3

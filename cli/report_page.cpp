@@ -207,7 +207,7 @@ std::string training_section(const ReportData& data) {
     const std::string of = data.logs.size() > 1 ? " (" + what + ")" : "";
     std::vector<Series> total, parts;
     for (const std::string& name : log.columns) {
-      if (name == "step" || name == "lr" || name == "seconds") continue;
+      if (name == "step" || name == "rate" || name == "seconds") continue;
       const std::vector<double> values = log.column(name);
       auto& chart = name == "total" ? total : parts;
       if (name == "total") chart.push_back({name, steps, values, true});

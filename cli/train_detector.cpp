@@ -41,7 +41,7 @@ class DetectorRun {
   }
 
   TrainResult run(RunRecord& record) {
-    Loader loader(dataset_, loader_options(), step_);
+    Loader loader(dataset_, loader_options(), next_batch_);
     total_ = options_.steps > 0
                  ? options_.steps
                  : std::max<int64_t>(
@@ -49,13 +49,16 @@ class DetectorRun {
     const Schedule schedule = make_schedule();
     Progress progress = session_.progress("training", total_, step_);
     const double start_s = profile::now_s();
+    size_t told = 0;
     model_.set_training(true);
     while (step_ < total_) {
       if (interrupted()) save_checkpoint();
       stop_if_interrupted("stopped at step ", step_, " of ", total_, "; go on with --resume");
       const Batch batch = loader.next();
-      for (const std::string& problem : batch.problems) progress.say("bbam: " + problem);
+      for (; told < loader.problems().size(); ++told)
+        progress.say("bbam: " + loader.problems()[told]);
       one_step(batch, schedule.rate(step_), progress);
+      next_batch_ = batch.step + 1;
       if (options_.checkpoint_every > 0 && step_ % options_.checkpoint_every == 0)
         save_checkpoint();
     }
@@ -124,6 +127,7 @@ class DetectorRun {
       tensors.emplace(kOptimizer + name, tensor);
     auto metadata = to_metadata(card_);
     metadata["step"] = std::to_string(step_);
+    metadata["next_batch"] = std::to_string(next_batch_);
     metadata["seed"] = std::to_string(session_.seed);
     write_file(path("log.csv"), log_);
     write_safetensors(path("checkpoint.safetensors"), tensors, metadata);
@@ -150,6 +154,7 @@ class DetectorRun {
     load_tensors(model_, below(saved.tensors, kModel), file);
     optimizer_->load_state(below(saved.tensors, kOptimizer));
     step_ = std::stoll(entry("step"));
+    next_batch_ = std::stoll(entry("next_batch"));
     log_ = log_until(read_file(path("log.csv")), step_);
   }
 
@@ -172,6 +177,8 @@ class DetectorRun {
   FasterRcnn model_;
   std::unique_ptr<Sgd> optimizer_;
   int64_t step_ = 0, total_ = 0;
+  int64_t next_batch_ =
+      0;  // of the loader; runs ahead of step_ where a batch had no usable picture
   double smoothed_ = -1;
   std::string log_;
 };

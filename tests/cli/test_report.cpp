@@ -44,8 +44,8 @@ Example some_example(const std::string& image_id) {
 
 void write_run(const std::string& root) {
   make_folder(root + "/train");
-  write_csv(root + "/train/log.csv", {{"step", "total", "box", "lr"},
-                                      {{1, 2.5, 1, 0.1}, {2, 1.5, 0.5, 0.1}, {3, 1, 0.2, 0.1}}});
+  write_csv(root + "/train/log.csv", {{"step", "rate", "total", "box"},
+                                      {{1, 0.1, 2.5, 1}, {2, 0.1, 1.5, 0.5}, {3, 0.1, 1, 0.2}}});
   write_example(root + "/objects", some_example("2007_000032"));
   write_file(root + "/run.json", R"({
     "program": "bbam 0.1.0", "command_line": ["demo", "--out", "<x>"],

@@ -117,6 +117,25 @@ TEST_CASE(
   CHECK(bytes("whole") == bytes("half"));
 }
 
+TEST_CASE("train: a picture that cannot be read is told, and resuming goes on behind it") {
+  const test::TempFolder folder;
+  const std::string data = tiny_shapes(folder);
+  write_file(data + "/JPEGImages/000002.jpg", "no picture");
+  const auto training = [&](const std::string& out, const std::string& steps) {
+    // No milestones and no warm-up, so that the rate does not depend on the number of steps.
+    return with(tiny_training(data, folder.path(out)),
+                {"--batch", "1", "--steps", steps, "--warmup", "0", "--milestones", "2"});
+  };
+  std::string error;
+  REQUIRE(run(training("whole", "12"), {}, &error) == 0);
+  CHECK(error.find("000002.jpg") != std::string::npos);
+  REQUIRE(run(training("half", "7"), {}) == 0);
+  REQUIRE(run(training("half", "12"), {"--resume"}) == 0);
+  CHECK(read_file(folder.path("whole/detector.safetensors")) ==
+        read_file(folder.path("half/detector.safetensors")));
+  CHECK(read_file(folder.path("whole/log.csv")) == read_file(folder.path("half/log.csv")));
+}
+
 TEST_CASE("train: a trained detector is read back whole, and detects") {
   const test::TempFolder folder;
   const std::string data = tiny_shapes(folder);
