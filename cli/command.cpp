@@ -99,6 +99,16 @@ Setting& Setting::one_of(const std::vector<std::string>& values) {
   return *this;
 }
 
+Setting& Setting::shown_type(const std::string& type) {
+  option_->type_name(type);
+  return *this;
+}
+
+Setting& Setting::shown_default(const std::string& text) {
+  option_->default_str(text);
+  return *this;
+}
+
 template <class T>
 Setting Command::option(const std::string& names, T& value, const std::string& help) {
   CLI::Option* option = state_->app->add_option(names, value, help);

@@ -65,6 +65,9 @@ class Setting {
   Setting& required();
   Setting& between(double low, double high);
   Setting& one_of(const std::vector<std::string>& values);
+  // What --help says of the value, where the variable's own type and value do not tell.
+  Setting& shown_type(const std::string& type);
+  Setting& shown_default(const std::string& text);
 
  private:
   CLI::Option* option_;

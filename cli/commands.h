@@ -4,10 +4,12 @@
 
 namespace bbam {
 
+void add_attribute(Program& program);
 void add_convert(Program& program);
 void add_detect(Program& program);
 void add_devices(Program& program);
 void add_evaluate(Program& program);
+void add_pseudo_label(Program& program);
 void add_report(Program& program);
 void add_shapes(Program& program);
 void add_train_detector(Program& program);

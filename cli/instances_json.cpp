@@ -120,6 +120,8 @@ Instance instance_of(const json& entry, const Sizes& sizes, const std::string& w
       const std::string what = error.what();
       fail(what.rfind(where, 0) == 0 ? what : where + ": " + what);
     }
+  if (entry.contains("ignore_segmentation"))
+    instance.ignore = runs_of(entry["ignore_segmentation"], where);
   if (entry.contains("bbox")) {
     instance.box = box_of(entry["bbox"], where);
   } else {
@@ -184,6 +186,7 @@ void write_annotations(const std::string& path, const Dataset& dataset,
       entry["segmentation"] = mask_json(*instance.mask);
       entry["area"] = rle_area(*instance.mask);
     }
+    if (instance.ignore) entry["ignore_segmentation"] = mask_json(*instance.ignore);
     annotations.push_back(std::move(entry));
   }
   for (size_t c = 0; c < dataset.classes.size(); ++c)

@@ -19,7 +19,8 @@ struct Instance {
   PixelBox box;
   double score = 1;
   std::optional<Rle> mask = {};
-  int object = -1;  // labels only: which object of the record, from 0
+  int object = -1;                 // labels only: which object of the record, from 0
+  std::optional<Rle> ignore = {};  // labels only: pixels that are neither foreground nor background
 };
 
 // A JSON list of {image_id, category_id, bbox: [x, y, width, height], score, segmentation}. Ids
@@ -31,8 +32,8 @@ void write_results(const std::string& path, const std::vector<Instance>& instanc
 // file, the entry and what is wrong with it.
 std::vector<Instance> read_instances(const std::string& path);
 
-// A whole COCO file: images, annotations (with ids from 1, `object` and the mask's area), and
-// categories.
+// A whole COCO file: images, annotations (with ids from 1, `object`, the mask's area and, beside
+// `segmentation`, its ignored pixels as `ignore_segmentation`), and categories.
 void write_annotations(const std::string& path, const Dataset& dataset,
                        const std::vector<Instance>& instances);
 

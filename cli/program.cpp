@@ -8,6 +8,8 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
   add_shapes(program);
   add_train_detector(program);
   add_detect(program);
+  add_attribute(program);
+  add_pseudo_label(program);
   add_evaluate(program);
   add_report(program);
   add_convert(program);

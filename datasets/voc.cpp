@@ -190,6 +190,18 @@ Dataset read_voc(const std::string& root, const std::string& split, const Datase
   return dataset;
 }
 
+Dataset read_voc_annotation(const std::string& xml_path, const std::string& image_path,
+                            const std::vector<std::string>& classes) {
+  Dataset dataset;
+  std::vector<int> source_labels;
+  for (size_t i = 0; i < classes.size(); ++i) source_labels.push_back(int(i) + 1);
+  choose_classes(dataset, classes, source_labels, {}, xml_path);
+  Record record{.id = fs::path(image_path).stem().string(), .image_path = image_path};
+  AnnotationReader(classes, dataset).read(xml_path, record);
+  dataset.records.push_back(std::move(record));
+  return dataset;
+}
+
 void write_voc_annotation(const std::string& path, const Record& record,
                           const std::vector<std::string>& classes) {
   pugi::xml_document document;

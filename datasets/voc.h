@@ -25,6 +25,11 @@ const std::vector<std::string>& voc_classes();
 Dataset read_voc(const std::string& root, const std::string& split,
                  const DatasetOptions& options = {});
 
+// One annotation file and its picture. `classes` are all names it may use, labels 1, 2, ...;
+// objects of others are told in problems. Throws Error when the file cannot be parsed.
+Dataset read_voc_annotation(const std::string& xml_path, const std::string& image_path,
+                            const std::vector<std::string>& classes);
+
 // The annotation file of one picture; boxes at whole pixels.
 void write_voc_annotation(const std::string& path, const Record& record,
                           const std::vector<std::string>& classes);

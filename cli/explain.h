@@ -1,0 +1,59 @@
+// A detector made ready to be explained, and what the commands that explain it share.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "attribution/explained_faster_rcnn.h"
+#include "cli/bbam_options.h"
+#include "cli/detector_file.h"
+#include "cli/example.h"
+
+namespace bbam {
+
+struct DetectorChoice {
+  std::string weights;
+  int short_side = 0, long_side = 0;  // 0: the detector's own
+};
+// --short-side, --long-side and --weights, which is returned.
+Setting add_detector_choice(Command& command, DetectorChoice& choice);
+
+// A box of a photograph, in its pixels.
+struct ObjectToExplain {
+  PixelBox box;
+  int64_t label = 0;  // the detector's
+  uint64_t seed = 0;
+};
+
+class Explainer {
+ public:
+  // Throws Error naming the file that cannot be used.
+  Explainer(const DetectorChoice& choice, Device device);
+
+  const DetectorCard& card() const { return detector_.card; }
+  int64_t label_of(const std::string& class_name) const { return detector_.label_of(class_name); }
+
+  DetectorInput input(const Image& photograph) const;
+  // What the detector itself finds with a score above `score`, best first.
+  std::vector<ExampleBox> detect(const Image& photograph, double score);
+  // The results' grids and strides are those of the network's input.
+  std::vector<BbamResult> solve(const DetectorInput& input,
+                                const std::vector<ObjectToExplain>& objects,
+                                const BbamOptions& options, const SolveProgress& progress);
+
+ private:
+  Device device_;
+  LoadedDetector detector_;
+  ExplainedFasterRcnn explained_;
+};
+
+// Depends on the object alone, neither on the order of the work nor on its division. `object` is
+// the number that the data set gives the object (Object::id).
+uint64_t object_seed(uint64_t seed, const std::string& image_id, int64_t object);
+
+// The map at the photograph's size, (height, width) f32, not rescaled.
+Tensor upsampled_map(const Tensor& map, ImageSize size, Corners corners);
+
+// Into an example: maps by iteration with the last one, curve, stride, proposals.
+void add_solution(Example& example, const BbamResult& result, const BbamOptions& options);
+
+}  // namespace bbam

@@ -1,0 +1,403 @@
+// bbam pseudo-label: BBAM, CRF and masks for the boxes of a data set (METHOD A2-A8, A10).
+#include "cli/pseudo_label.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/evaluation.h"
+#include "cli/interrupt.h"
+#include "cli/label_store.h"
+#include "cli/label_summary.h"
+#include "cli/label_tasks.h"
+#include "tensor/check.h"
+#include "tensor/profile.h"
+
+namespace bbam {
+namespace {
+
+constexpr double kShownScore = 0.5;  // of detections in examples
+
+// Settings on which no byte of the labels depends.
+const char* const kIncidental[] = {"out", "shard", "threads", "profile", "examples", "weights"};
+
+BoxArray array_of(const PixelBox& b) { return {b.x0, b.y0, b.x1, b.y1}; }
+
+// Adds the time that a piece of work takes to its stage.
+template <class F>
+auto timed(LabelledImage& image, const std::string& stage, F&& work) {
+  const double start_s = profile::now_s();
+  auto result = work();
+  image.seconds[stage] += profile::now_s() - start_s;
+  return result;
+}
+
+// An image on its way.
+struct Work {
+  const LabelTask& task;
+  Image photograph;
+  std::vector<BbamResult> solutions;  // none where maps are reused
+  std::vector<Tensor> maps;           // one per object of the task, undefined without positives
+  std::vector<ExampleBox> detected = {};
+
+  const Record& record() const { return *task.record; }
+  const Object& object(size_t i) const { return record().objects[size_t(task.objects[i])]; }
+};
+
+class PseudoLabelRun {
+ public:
+  PseudoLabelRun(const Dataset& dataset, const PseudoLabelCommandOptions& options,
+                 const ExplainOptions& explain, Session& session, RunRecord& record)
+      : dataset_(dataset), options_(options), explain_(explain), session_(session), record_(record),
+        store_(options.out), shard_(parse_shard(options.shard)) {
+    if (options.reuse_maps.empty())
+      explainer_ = std::make_unique<Explainer>(options.detector, session.device);
+    tasks_ = label_tasks(dataset, usable_labels(), options.objects, options.objects_seed);
+    check(!tasks_.empty(), options.out, ": the data set has no object to label");
+  }
+
+  void run() {
+    store_.begin(decisive_settings());
+    int64_t total = 0, done = 0;
+    std::vector<const LabelTask*> left;
+    for (size_t t = 0; t < tasks_.size(); ++t) {
+      if (!shard_.has(t)) continue;
+      const auto count = int64_t(tasks_[t].objects.size());
+      total += count;
+      if (is_finished(tasks_[t])) {
+        done += count;
+      } else {
+        left.push_back(&tasks_[t]);
+      }
+    }
+    if (done > 0) session_.warn(join(done, " of ", total, " objects were labelled before"));
+    Progress progress = session_.progress("object", total, done);
+    for (const LabelTask* task : left) {
+      stop_if_interrupted(stop_message(done, total));
+      label(*task, progress, done, total);
+      done += int64_t(task->objects.size());
+      progress.update(done);
+    }
+  }
+
+  // Once every image of every shard is there.
+  void finish() {
+    LabelRun run{dataset_, tasks_, {}};
+    for (const LabelTask& task : tasks_)
+      if (auto image = store_.read(task.record->id)) run.images.push_back(std::move(*image));
+    summarise(run, session_.out, record_.results());
+    if (run.images.size() < tasks_.size()) {
+      session_.out << '\n'
+                   << run.images.size() << " of " << tasks_.size()
+                   << " images are done; the last of the other shards writes labels.json\n";
+    } else {
+      check(!labelled_records(run).records.empty(), "none of the ", tasks_.size(),
+            " pictures could be used; ", run.images[0].problem);
+      write_annotations(store_.path("labels.json"), labelled_records(run), labelled_instances(run));
+    }
+    if (explainer_) record_.input(options_.detector.weights);
+    record_.write(store_.path(
+        shard_.count == 1 ? "run.json"
+                          : fmt::format("run-{}-of-{}.json", shard_.index + 1, shard_.count)));
+  }
+
+ private:
+  std::vector<bool> usable_labels() const {
+    std::vector<bool> usable{false};
+    std::string unknown;
+    for (const std::string& name : dataset_.classes) {
+      bool is_known = true;
+      if (explainer_) {
+        const auto& classes = explainer_->card().classes;
+        is_known = std::find(classes.begin(), classes.end(), name) != classes.end();
+      }
+      if (!is_known) unknown += (unknown.empty() ? "" : ", ") + name;
+      usable.push_back(is_known);
+    }
+    if (!unknown.empty())
+      session_.warn("left out, since the detector does not know them: " + unknown);
+    return usable;
+  }
+
+  Settings decisive_settings() const {
+    Settings settings = session_.settings;
+    for (const char* name : kIncidental) settings.erase(name);
+    if (explainer_) settings["weights-hash"] = {hash_input(options_.detector.weights)};
+    return settings;
+  }
+
+  bool is_finished(const LabelTask& task) const {
+    const auto image = store_.read(task.record->id);
+    return image && image->problem.empty() && image->objects.size() == task.objects.size();
+  }
+
+  static std::string stop_message(int64_t done, int64_t total) {
+    return join("stopped after ", done, " of ", total, " objects; the same command goes on");
+  }
+
+  void label(const LabelTask& task, Progress& progress, int64_t done, int64_t total) {
+    LabelledImage image{.image_id = task.record->id};
+    Work work{task, {}, {}, {}};
+    try {
+      work.photograph = timed(image, "read", [&] { return read_photograph(task); });
+    } catch (const Error& error) {
+      image.problem = error.what();
+      progress.say("bbam: " + image.problem + "; passed over");
+      store_.write(image);
+      return;
+    }
+    if (explainer_) {
+      timed(image, "solve", [&] {
+        solve(work, image, [&](int64_t iteration, int64_t iterations) {
+          progress.update(done, fmt::format("image {}, iteration {}/{}", task.record->id, iteration,
+                                            iterations));
+          stop_if_interrupted(stop_message(done, total));
+          return true;
+        });
+        return 0;
+      });
+    } else {
+      reuse(work, image);
+    }
+    const auto labels = timed(image, "label", [&] { return labels_of(work, image); });
+    timed(image, "write", [&] {
+      write(work, image, labels);
+      return 0;
+    });
+    store_.write(image);
+  }
+
+  Image read_photograph(const LabelTask& task) const {
+    const Record& record = *task.record;
+    check(task.objects.size() < kIgnoreLabel, record.image_path, ": has ", task.objects.size(),
+          " objects; at most 254 fit a label map");
+    Image photograph = read_image(record.image_path);
+    check(photograph.size() == record.size(), record.image_path, ": is ", photograph.width, " x ",
+          photograph.height, " pixels; its annotation says ", record.width, " x ", record.height);
+    return photograph;
+  }
+
+  void solve(Work& work, LabelledImage& image, const SolveProgress& progress) {
+    const DetectorInput input = explainer_->input(work.photograph);
+    BbamOptions options = explain_.bbam;
+    options.record_curve = is_example(work.task, 0);
+    if (options.record_curve) work.detected = explainer_->detect(work.photograph, kShownScore);
+    std::vector<ObjectToExplain> objects;
+    for (size_t i = 0; i < work.task.objects.size(); ++i) {
+      const Object& object = work.object(i);
+      objects.push_back({object.box, explainer_->label_of(class_name(object)),
+                         object_seed(session_.seed, work.record().id, object.id)});
+    }
+    work.solutions = explainer_->solve(input, objects, options, progress);
+    for (size_t i = 0; i < objects.size(); ++i) {
+      const BbamResult& r = work.solutions[i];
+      work.maps.push_back(r.positives > 0 ? r.mask : Tensor());
+      image.objects.push_back({.object = work.task.objects[i],
+                               .class_name = class_name(work.object(i)),
+                               .box = work.object(i).box,
+                               .positives = r.positives,
+                               .positive_iou = r.positive_iou,
+                               .mean_positive_iou = r.mean_positive_iou,
+                               .stride_px = r.grid.stride_px,
+                               .source = LabelSource::kMap,
+                               .foreground = {},
+                               .ignore = {}});
+    }
+  }
+
+  // Fills the objects and maps from an earlier run.
+  void reuse(Work& work, LabelledImage& image) const {
+    const LabelStore earlier(options_.reuse_maps);
+    const std::string& id = work.record().id;
+    const auto solved = earlier.read(id);
+    check(solved && solved->problem.empty(), options_.reuse_maps, ": has no maps of image ", id);
+    for (size_t i = 0; i < work.task.objects.size(); ++i) {
+      const LabelledObject* found = nullptr;
+      for (const LabelledObject& o : solved->objects)
+        if (o.box == work.object(i).box && o.class_name == class_name(work.object(i))) found = &o;
+      check(found != nullptr, options_.reuse_maps, ": has no map of object ", work.task.objects[i],
+            " of image ", id);
+      work.maps.push_back(earlier.read_map(id, *found));
+      image.objects.push_back(*found);
+      image.objects.back().object = work.task.objects[i];
+    }
+  }
+
+  // METHOD A7 for each object; their masks also into `image`.
+  std::vector<ObjectLabel> labels_of(const Work& work, LabelledImage& image) const {
+    std::vector<MapOfObject> maps;
+    for (size_t i = 0; i < work.maps.size(); ++i)
+      maps.push_back({work.maps[i].defined() ? work.maps[i].to(session_.device) : Tensor(),
+                      array_of(work.object(i).box)});
+    const Image& photograph = work.photograph;
+    const Tensor pixels =
+        Tensor::from(photograph.pixels, {photograph.height, photograph.width, 3}, session_.device);
+    std::vector<ObjectLabel> labels = pseudo_labels(pixels, maps, explain_.label);
+    for (size_t i = 0; i < labels.size(); ++i) {
+      labels[i].foreground = labels[i].foreground.to(kCpu);
+      labels[i].ignore = labels[i].ignore.to(kCpu);
+      image.objects[i].source = labels[i].source;
+      image.objects[i].foreground = rle_encode(labels[i].foreground);
+      image.objects[i].ignore = rle_encode(labels[i].ignore);
+    }
+    return labels;
+  }
+
+  void write(const Work& work, const LabelledImage& image,
+             const std::vector<ObjectLabel>& labels) const {
+    const std::string& id = work.record().id;
+    for (size_t i = 0; i < work.maps.size(); ++i)
+      if (work.maps[i].defined()) store_.write_map(id, work.task.objects[i], work.maps[i]);
+    store_.write_painted(id, painted(work, labels));
+    for (size_t i = 0; i < work.solutions.size(); ++i)
+      if (is_example(work.task, i)) write_one_example(work, image, i);
+  }
+
+  // METHOD A10. In the object map an object has its position in the record, from 1, unless the data
+  // set numbers its objects itself, as VOC does.
+  LabelImage painted(const Work& work, const std::vector<ObjectLabel>& labels) const {
+    std::vector<PaintedObject> objects;
+    std::vector<uint8_t> values{0};
+    const auto& all = work.record().objects;
+    const bool is_numbered = std::all_of(all.begin(), all.end(), [](const Object& object) {
+      return object.id >= 1 && object.id < kIgnoreLabel;
+    });
+    for (size_t i = 0; i < labels.size(); ++i) {
+      const Object& object = work.object(i);
+      objects.push_back({labels[i].foreground, labels[i].ignore, array_of(object.box),
+                         dataset_.source_labels[size_t(object.label - 1)]});
+      values.push_back(uint8_t(is_numbered ? object.id : work.task.objects[i] + 1));
+    }
+    LabelImage result = paint_labels(objects, work.photograph.height, work.photograph.width);
+    std::vector<uint8_t> pixels = result.objects.to_vector<uint8_t>();
+    for (uint8_t& pixel : pixels)
+      if (pixel != kIgnoreLabel) pixel = values[pixel];
+    result.objects = Tensor::from(pixels, result.objects.shape());
+    return result;
+  }
+
+  bool is_example(const LabelTask& task, size_t i) const {
+    return task.objects_before + int64_t(i) < options_.examples;
+  }
+
+  void write_one_example(const Work& work, const LabelledImage& image, size_t i) const {
+    const Record& record = work.record();
+    const LabelledObject& labelled = image.objects[i];
+    Example example;
+    example.image_id = record.id;
+    example.object = labelled.object;
+    for (const Object& object : record.objects)
+      example.labelled.push_back({object.box, class_name(object), object.label});
+    example.subject = example.labelled[size_t(labelled.object)];
+    example.detected = work.detected;
+    example.picture = work.photograph;
+    add_solution(example, work.solutions[i], explain_.bbam);
+    const auto solve_seconds = image.seconds.find("solve");
+    if (solve_seconds != image.seconds.end())
+      example.seconds = solve_seconds->second / double(image.objects.size());
+    const Tensor mask = rle_decode(labelled.foreground), ignore = rle_decode(labelled.ignore);
+    Image shown(work.photograph.width, work.photograph.height, 1);
+    for (size_t p = 0; p < shown.pixels.size(); ++p)
+      shown.pixels[p] = ignore.data<uint8_t>()[p] ? kVoid : mask.data<uint8_t>()[p];
+    example.mask = shown;
+    if (has_masks(record)) add_truth(record, image, labelled, example);
+    write_example(options_.out + "/objects", example);
+  }
+
+  void add_truth(const Record& record, const LabelledImage& image, const LabelledObject& labelled,
+                 Example& example) const {
+    example.truth = read_masks(record)[size_t(labelled.object)];
+    LabelledImage only = image;
+    only.objects = {labelled};
+    const std::vector<LabelTask> tasks{{&record, {labelled.object}, 0}};
+    const LabelRun run{dataset_, tasks, {only}};
+    const MaskScores scores = evaluate_masks(labelled_records(run), labelled_instances(run), true);
+    example.iou = {{"filled box", scores.mean_box_iou()}, {"label", scores.mean_mask_iou()}};
+  }
+
+  const std::string& class_name(const Object& object) const {
+    return dataset_.classes[size_t(object.label - 1)];
+  }
+
+  const Dataset& dataset_;
+  const PseudoLabelCommandOptions& options_;
+  const ExplainOptions& explain_;
+  Session& session_;
+  RunRecord& record_;
+  LabelStore store_;
+  Shard shard_;
+  std::unique_ptr<Explainer> explainer_;
+  std::vector<LabelTask> tasks_;
+};
+
+// Maps that are there already have been made by other settings, which replace those given.
+void take_settings_of_maps(const std::string& folder, ExplainOptions& explain, Session& session) {
+  const Settings solved = LabelStore(folder).settings();
+  std::vector<std::string> names = solver_setting_names();
+  for (const char* name : {"seed", "short-side", "long-side", "weights-hash"})
+    names.push_back(name);
+  for (const std::string& name : names) {
+    session.settings.erase(name);
+    const auto found = solved.find(name);
+    if (found != solved.end()) session.settings[name] = found->second;
+  }
+  const auto corners = solved.find("corners");
+  const bool is_aligned =
+      corners != solved.end() && corners->second == std::vector<std::string>{"aligned"};
+  explain.label.corners = is_aligned ? Corners::kAligned : Corners::kHalfPixel;
+}
+
+void pseudo_label(const PseudoLabelCommandOptions& options, const DataOptions& data,
+                  Session& session) {
+  check(options.reuse_maps.empty() != options.detector.weights.empty(),
+        "expected either --weights, or --reuse-maps with the folder of an earlier run");
+  check(options.reuse_maps != options.out, "--reuse-maps and --out are the same folder");
+  ExplainOptions explain = resolve(options.switches, session);
+  if (!options.reuse_maps.empty()) take_settings_of_maps(options.reuse_maps, explain, session);
+  RunRecord record(session);
+  const Dataset dataset = open_dataset(data, session);
+  make_pseudo_labels(dataset, options, explain, session, record);
+}
+
+}  // namespace
+
+void make_pseudo_labels(const Dataset& dataset, const PseudoLabelCommandOptions& options,
+                        const ExplainOptions& explain, Session& session, RunRecord& record) {
+  PseudoLabelRun run(dataset, options, explain, session, record);
+  run.run();
+  run.finish();
+}
+
+void add_pseudo_label(Program& program) {
+  struct Options : PseudoLabelCommandOptions {
+    DataOptions data;
+  };
+  auto o = std::make_shared<Options>();
+  Command command =
+      program.add("pseudo-label", "Masks from boxes: BBAM, CRF, VOC's label PNGs and COCO json");
+  add_data_options(command, o->data);
+  command.option("--out", o->out, "folder to write; the same command goes on where it was stopped")
+      .required();
+  add_detector_choice(command, o->detector);
+  command.option("--reuse-maps", o->reuse_maps,
+                 "folder of an earlier run whose maps are labelled anew, without solving");
+  command.option("--shard", o->shard,
+                 "I/N: only every N-th image from the I-th on; N processes may share the folder");
+  command
+      .option("--objects", o->objects,
+              "only so many objects, drawn by --objects-seed; 0: all that are neither difficult "
+              "nor crowds")
+      .between(0, 1e9);
+  command.option("--objects-seed", o->objects_seed, "of that draw");
+  command
+      .option("--examples", o->examples,
+              "keep the first so many objects as bbam report shows them: maps, curve, masks")
+      .between(0, 1e9);
+  add_solver_switches(command, o->switches);
+  add_label_switches(command, o->switches);
+  command.action([o](Session& session) { pseudo_label(*o, o->data, session); });
+}
+
+}  // namespace bbam
