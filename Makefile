@@ -7,7 +7,7 @@
 #   asan tsan ubsan      the tests under a sanitizer, in build folders of their own
 #   golden               writes the golden files anew from their oracles
 #   deps deps-dev        install missing Debian packages: to build and test, and for .ci/run as well
-#   format check-format layering headers clean
+#   format check-format layering check-docs headers clean
 # Settings:
 #   CUDA=1               the same program for CUDA as well (toolkit and cuDNN under CUDA_HOME)
 #   WERROR=1             warnings are errors       ARCH=...   for g++ -march (native)
@@ -79,7 +79,7 @@ host_objects   = $(patsubst %.cpp,$(BUILD)/host/%.o,$(1))
 kernel_objects = $(patsubst %.cu,$(BUILD)/$(VARIANT)/%.cu.o,$(1))
 LIB_OBJECTS := $(call host_objects,$(filter-out cli/main.cpp,$(CPP))) $(call kernel_objects,$(KERNELS))
 
-.PHONY: all bbam tests test demo deps deps-dev gradcheck bench asan tsan ubsan golden format check-format layering headers clean FORCE
+.PHONY: all bbam tests test demo deps deps-dev gradcheck bench asan tsan ubsan golden format check-format layering check-docs headers clean FORCE
 # Goals given together run one after the other; each is built in parallel by a make of its own.
 ifndef PARALLEL
 .NOTPARALLEL:
@@ -162,6 +162,8 @@ check-format:
 	@clang-format --dry-run -Werror $(SOURCES)
 layering:
 	@scripts/layering.sh
+check-docs:
+	@scripts/check-docs.sh
 # Each header must compile alone, and twice in one file.
 ifdef PARALLEL
 headers: $(patsubst %.h,build/headers/%.ok,$(HEADERS))
