@@ -43,15 +43,18 @@ template <int W>
 struct alignas(4 * W) Row {
   float x[W];
 
+  // In halves, not one after the other: fewer steps wait for each other.
   HD float sum() const {
-    float y = x[0];
-    for (int c = 1; c < W; ++c) y += x[c];
-    return y;
+    Row y = *this;
+    for (int half = W / 2; half > 0; half /= 2)
+      for (int c = 0; c < half; ++c) y.x[c] += y.x[c + half];
+    return y.x[0];
   }
   HD float max() const {
-    float y = x[0];
-    for (int c = 1; c < W; ++c) y = y > x[c] ? y : x[c];
-    return y;
+    Row y = *this;
+    for (int half = W / 2; half > 0; half /= 2)
+      for (int c = 0; c < half; ++c) y.x[c] = y.x[c] > y.x[c + half] ? y.x[c] : y.x[c + half];
+    return y.x[0];
   }
 };
 

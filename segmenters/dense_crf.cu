@@ -93,12 +93,11 @@ HD inline float exp_negative(float x) {
 template <int W>
 struct UpdateForeground {
   const float* base;
-  const float* messages;
   const float* ones;
-  float* q;
+  float* q;  // in: messages
   HD void operator()(int64_t i) const {
     for (int c = 0; c < W; ++c) {
-      const float s = base[i * W + c] + 2.f * messages[i * W + c] - ones[i];
+      const float s = base[i * W + c] + 2.f * q[i * W + c] - ones[i];
       const float e = exp_negative(-abs_(s));
       q[i * W + c] = (s < 0.f ? e : 1.f) / (1.f + e);
     }
@@ -106,11 +105,10 @@ struct UpdateForeground {
 };
 
 // One update of L labels: the softmax of s(l) = log(Q(l) / Q(L)) and of s(L) = 0. T is the width
-// of the last plane. The rows of q hold s, then its exponential, then Q.
+// of the last plane. The rows of q hold the messages, then s, then its exponential, then Q.
 template <int T>
 struct UpdateLabels {
   const float* base;
-  const float* messages;
   const float* ones;
   float* q;
   float* q_last;  // (N), of label L
@@ -126,7 +124,7 @@ struct UpdateLabels {
   }
   template <int W>
   HD void score(int64_t at, float shift, float* top) const {
-    Row<W> s = row<W>(base, at) + row<W>(messages, at);
+    Row<W> s = row<W>(base, at) + row<W>(q, at);
     for (int c = 0; c < W; ++c) s.x[c] += shift;
     row<W>(q, at) = s;
     *top = max_(*top, s.max());
@@ -134,6 +132,7 @@ struct UpdateLabels {
   template <int W>
   HD void exponentiate(int64_t at, float top, float* sum) const {
     Row<W> e = row<W>(q, at);
+#pragma omp simd
     for (int c = 0; c < W; ++c) e.x[c] = exp_negative(e.x[c] - top);
     row<W>(q, at) = e;
     *sum += e.sum();
@@ -148,8 +147,8 @@ struct UpdateLabels {
     const int full = layout.count() - 1;
     const int64_t stride = kPlaneWidth * layout.points, first = i * kPlaneWidth;
     const int64_t last = full * stride + i * T;
-    float received = row<T>(messages, last).sum();
-    for (int p = 0; p < full; ++p) received += row<kPlaneWidth>(messages, p * stride + first).sum();
+    float received = row<T>(q, last).sum();
+    for (int p = 0; p < full; ++p) received += row<kPlaneWidth>(q, p * stride + first).sum();
     const float shift = received - ones[i];
 
     float top = 0.f;
@@ -220,23 +219,21 @@ Tensor colour_features(const Tensor& image, const DenseCrfOptions& options) {
 struct DenseCrf::Beliefs {
   ChannelPlanes layout;
   bool labels;  // channels are labels of one problem; else each is a foreground of its own
-  Tensor base, messages, q, q_last;
+  Tensor base, q, q_last;
 
   Beliefs(ChannelPlanes planes, bool are_labels, Device device)
       : layout(planes), labels(are_labels),
-        base(Tensor::empty({layout.size()}, DType::kF32, device)),
-        messages(Tensor::zeros_like(base)), q(Tensor::empty_like(base)),
+        base(Tensor::empty({layout.size()}, DType::kF32, device)), q(Tensor::zeros_like(base)),
         q_last(Tensor::empty({layout.points}, DType::kF32, device)) {}
 
   void update(const Tensor& ones) {
     if (layout.channels == 0) return q_last.fill(1);
-    const float* from = messages.data<float>();
     if (labels) {
       dispatch_width(layout.width(layout.count() - 1), [&](auto width) {
         parallel_for(
             "crf.update", q.stream(), layout.points,
-            UpdateLabels<width>{base.data<float>(), from, ones.data<float>(),
-                                q.mutable_data<float>(), q_last.mutable_data<float>(), layout});
+            UpdateLabels<width>{base.data<float>(), ones.data<float>(), q.mutable_data<float>(),
+                                q_last.mutable_data<float>(), layout});
       });
       return;
     }
@@ -244,8 +241,8 @@ struct DenseCrf::Beliefs {
       const int64_t offset = layout.offset(plane);
       dispatch_width(layout.width(plane), [&](auto width) {
         parallel_for("crf.update", q.stream(), layout.points,
-                     UpdateForeground<width>{base.data<float>() + offset, from + offset,
-                                             ones.data<float>(), q.mutable_data<float>() + offset});
+                     UpdateForeground<width>{base.data<float>() + offset, ones.data<float>(),
+                                             q.mutable_data<float>() + offset});
       });
     }
   }
@@ -255,19 +252,19 @@ DenseCrf::DenseCrf(const Tensor& image, const DenseCrfOptions& options)
     : options_(options), smoothness_(position_features(image, options), Normalisation::kSymmetric),
       appearance_(colour_features(image, options), Normalisation::kSymmetric),
       height_(image.dim(0)), width_(image.dim(1)) {
-  const Tensor ones = Tensor::full({height_ * width_}, 1, DType::kF32, image.device());
-  message_of_ones_ = Tensor::empty_like(ones);
-  send(ones, {ones.size(), 1}, message_of_ones_);
+  message_of_ones_ = Tensor::full({height_ * width_}, 1, DType::kF32, image.device());
+  pass_messages({height_ * width_, 1}, message_of_ones_);
 }
 
-void DenseCrf::send(const Tensor& q, const ChannelPlanes& layout, Tensor& messages) const {
-  auto smoothness = smoothness_.workspace(), appearance = appearance_.workspace();
-  for (int plane = 0; plane < layout.count(); ++plane) {
-    const float* from = q.data<float>() + layout.offset(plane);
-    float* to = messages.mutable_data<float>() + layout.offset(plane);
-    const int width = layout.width(plane);
-    smoothness_.filter_plane(from, width, options_.smoothness_weight, false, to, smoothness);
-    appearance_.filter_plane(from, width, options_.appearance_weight, true, to, appearance);
+void DenseCrf::pass_messages(const ChannelPlanes& layout, Tensor& q) const {
+  auto smoothness = smoothness_.vertex_values(), appearance = appearance_.vertex_values();
+  for (int p = 0; p < layout.count(); ++p) {
+    float* plane = q.mutable_data<float>() + layout.offset(p);
+    const int width = layout.width(p);
+    smoothness_.splat(plane, width, smoothness);
+    appearance_.splat(plane, width, appearance);
+    smoothness_.slice(smoothness, width, options_.smoothness_weight, false, plane);
+    appearance_.slice(appearance, width, options_.appearance_weight, true, plane);
   }
 }
 
@@ -275,7 +272,7 @@ void DenseCrf::send(const Tensor& q, const ChannelPlanes& layout, Tensor& messag
 void DenseCrf::iterate(Beliefs& beliefs) const {
   beliefs.update(Tensor::zeros_like(message_of_ones_));
   for (int iteration = 0; iteration < options_.iterations; ++iteration) {
-    send(beliefs.q, beliefs.layout, beliefs.messages);
+    pass_messages(beliefs.layout, beliefs.q);
     beliefs.update(message_of_ones_);
   }
 }

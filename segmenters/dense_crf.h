@@ -44,8 +44,8 @@ class DenseCrf {
  private:
   struct Beliefs;
   void check_map(const Tensor& map, const char* what) const;
-  // Overwrites `messages` with sum_m w_m K_m q.
-  void send(const Tensor& q, const ChannelPlanes& layout, Tensor& messages) const;
+  // q becomes sum_m w_m K_m q.
+  void pass_messages(const ChannelPlanes& layout, Tensor& q) const;
   void iterate(Beliefs& beliefs) const;
 
   DenseCrfOptions options_;

@@ -34,9 +34,6 @@ struct Embedding {
   HD uint64_t next(uint64_t key, int j) const {
     return key + (remainder(key) == D ? step_with_carry : step) - unit[j];
   }
-  HD uint64_t previous(uint64_t key, int j) const {
-    return key - (remainder(key) == 0 ? step_with_carry : step) + unit[j];
-  }
 };
 
 // Extremes of each feature over tiles of points: result (tiles, 2, D), smallest then largest.
@@ -106,60 +103,56 @@ struct Embed {
         rank[b] += 1 - smaller;
       }
     // Rounding may have left the hyperplane: the coordinates rounded furthest go back.
+    uint64_t key = 0, unit_of_rank[D + 1];
+    float rest_of_rank[D + 1];
     for (int j = 0; j <= D; ++j) {
       rank[j] += excess;
       const int back = rank[j] < 0 ? 1 : rank[j] > D ? -1 : 0;
       rank[j] += back * (D + 1);
-      quotient[j] += back;
-      rest[j] = (rest[j] - float(back * (D + 1))) * (1.f / (D + 1));
+      rest_of_rank[rank[j]] = (rest[j] - float(back * (D + 1))) * (1.f / (D + 1));
+      unit_of_rank[rank[j]] = embedding.unit[j];
+      if (j < D) key += uint64_t(quotient[j] + back - embedding.low[j]) * embedding.unit[j];
     }
 
-    uint64_t key = 0;
-    for (int j = 0; j < D; ++j) key += uint64_t(quotient[j] - embedding.low[j]) * embedding.unit[j];
-    for (int r = 0; r <= D; ++r) {
-      // Corner r is corner r - 1 with all coordinates grown by one, that of rank D + 1 - r having
-      // shrunk by D; its weight is the difference between two neighbours in the order of the rest.
-      float weight = r == 0 ? 1.f : 0.f;
-      for (int j = 0; j <= D; ++j) {
-        weight += rank[j] == D - r ? rest[j] : 0.f;
-        weight -= rank[j] == (D + 1 - r) % (D + 1) ? rest[j] : 0.f;
-        key -= rank[j] == D + 1 - r ? embedding.unit[j] : 0;
-      }
-      weights[r * points + i] = weight;
-      keys[r * points + i] = int64_t(key + (uint64_t(r) << embedding.remainder_shift));
+    // Corner r is corner r - 1 with all coordinates grown by one, that of rank D + 1 - r having
+    // shrunk by D; its weight is the difference between two neighbours in the order of the rest.
+    weights[i] = rest_of_rank[D] + (1.f - rest_of_rank[0]);
+    keys[i] = int64_t(key);
+    for (int r = 1; r <= D; ++r) {
+      key += embedding.step - unit_of_rank[D + 1 - r];
+      weights[r * points + i] = rest_of_rank[D - r] - rest_of_rank[D + 1 - r];
+      keys[r * points + i] = int64_t(key);
     }
   }
 };
 
+// Keys of different rows differ in their remainder.
 struct MarkFirst {
-  const int64_t* keys;
-  const int64_t* order;
+  const int64_t* keys;  // sorted
   int32_t* is_first;
-  HD void operator()(int64_t k) const {
-    is_first[k] = k == 0 || keys[order[k]] != keys[order[k - 1]];
-  }
+  HD void operator()(int64_t k) const { is_first[k] = k == 0 || keys[k] != keys[k - 1]; }
 };
 
 // Entry k of the sorted corners belongs to vertex number[k] - 1.
+template <int D>
 struct FillVertices {
-  const int64_t* keys;
-  const float* weights;
-  const int64_t* order;
+  Embedding<D> embedding;
+  const int64_t* keys;   // sorted
+  const float* weights;  // (D+1, N)
   const int32_t* number;
+  const int32_t* point;  // splat_point
   int64_t points;
   int64_t* vertex_key;
   int32_t* corner_vertex;
   int32_t* splat_begin;
-  int32_t* splat_point;
   float* splat_weight;
   HD void operator()(int64_t k) const {
-    const int64_t corner = order[k];
+    const int64_t corner = embedding.remainder(uint64_t(keys[k])) * points + point[k];
     const int32_t v = number[k] - 1;
     corner_vertex[corner] = v;
-    splat_point[k] = int32_t(corner % points);
     splat_weight[k] = weights[corner];
     if (k == 0 || number[k - 1] != number[k]) {
-      vertex_key[v] = keys[corner];
+      vertex_key[v] = keys[k];
       splat_begin[v] = int32_t(k);
     }
   }
@@ -179,34 +172,43 @@ HD inline int32_t lower_bound(const int64_t* keys, int32_t count, uint64_t key) 
   return first;
 }
 
-// The neighbours of `run` vertices in direction j. Within a remainder the neighbours of ascending
+// The next vertices of a run, in each direction j. Within a remainder the neighbours of ascending
 // keys ascend, so that one search serves a run and the rest is a walk.
 template <int D>
-struct FindNeighbours {
+struct FindNext {
   Embedding<D> embedding;
   const int64_t* keys;
   int32_t* neighbours;  // (D+1, M+1, 2)
   int32_t vertices, run;
 
-  HD int32_t find(uint64_t key, bool search, int32_t* place) const {
-    if (search) *place = lower_bound(keys, vertices, key);
-    while (*place < vertices && uint64_t(keys[*place]) < key) ++*place;
-    return *place < vertices && uint64_t(keys[*place]) == key ? *place : vertices;
-  }
   HD void operator()(int64_t i) const {
-    const int32_t begin = int32_t(i) * run;
-    const int32_t end = min_(vertices, begin + run);
+    const int32_t begin = int32_t(i) * run, end = min_(vertices, begin + run);
     for (int j = 0; j <= D; ++j) {
       int32_t* to = neighbours + int64_t(j) * 2 * (vertices + 1);
-      int32_t next = 0, previous = 0;
+      int32_t place = 0;
+      int remainder = -1;
       for (int32_t v = begin; v < end; ++v) {
-        const uint64_t key = uint64_t(keys[v]);
-        const bool search =
-            v == begin || embedding.remainder(key) != embedding.remainder(uint64_t(keys[v - 1]));
-        to[2 * v] = find(embedding.next(key, j), search, &next);
-        to[2 * v + 1] = find(embedding.previous(key, j), search, &previous);
+        const auto key = uint64_t(keys[v]), next = embedding.next(key, j);
+        if (embedding.remainder(key) != remainder) place = lower_bound(keys, vertices, next);
+        remainder = embedding.remainder(key);
+        while (place < vertices && uint64_t(keys[place]) < next) ++place;
+        const bool found = place < vertices && uint64_t(keys[place]) == next;
+        to[2 * v] = found ? place : vertices;
+        to[2 * v + 1] = vertices;
       }
       if (end == vertices) to[2 * vertices] = to[2 * vertices + 1] = vertices;
+    }
+  }
+};
+
+// If v is followed by n, n is preceded by v, and by no other vertex.
+struct FindPrevious {
+  int32_t* neighbours;  // (directions, M+1, 2)
+  int32_t vertices, directions;
+  HD void operator()(int64_t v) const {
+    for (int j = 0; j < directions; ++j) {
+      int32_t* of = neighbours + int64_t(j) * 2 * (vertices + 1);
+      if (of[2 * v] < vertices) of[2 * of[2 * v] + 1] = int32_t(v);
     }
   }
 };
@@ -273,17 +275,16 @@ LatticeTables build(const Tensor& features) {
   const Embedding<D> embedding = choose_embedding<D>(features);
 
   LatticeTables tables;
-  Tensor keys = Tensor::empty({corners}, DType::kI64, device);
+  Tensor keys = Tensor::empty({D + 1, points}, DType::kI64, device);
   tables.corner_weight = Tensor::empty({D + 1, points}, DType::kF32, device);
   parallel_for("lattice.embed", stream, points,
                Embed<D>{embedding, features.data<float>(), keys.mutable_data<int64_t>(),
                         tables.corner_weight.mutable_data<float>(), points});
 
-  const Tensor order = argsort(keys);
+  tables.splat_point = sort_rows(keys, embedding.remainder_shift);
   Tensor first = Tensor::empty({corners}, DType::kI32, device);
-  parallel_for(
-      "lattice.mark", stream, corners,
-      MarkFirst{keys.data<int64_t>(), order.data<int64_t>(), first.mutable_data<int32_t>()});
+  parallel_for("lattice.mark", stream, corners,
+               MarkFirst{keys.data<int64_t>(), first.mutable_data<int32_t>()});
   const Tensor number = inclusive_scan(first);
   const int64_t vertices = number.rows(corners - 1, corners).item<int32_t>();
   tables.vertices = vertices;
@@ -292,22 +293,23 @@ LatticeTables build(const Tensor& features) {
   tables.corner_vertex = Tensor::empty({D + 1, points}, DType::kI32, device);
   // The last two entries close the list of vertex M - 1 and make that of vertex M empty.
   tables.splat_begin = Tensor::full({vertices + 2}, double(corners), DType::kI32, device);
-  tables.splat_point = Tensor::empty({corners}, DType::kI32, device);
   tables.splat_weight = Tensor::empty({corners}, DType::kF32, device);
-  parallel_for(
-      "lattice.vertices", stream, corners,
-      FillVertices{
-          keys.data<int64_t>(), tables.corner_weight.data<float>(), order.data<int64_t>(),
-          number.data<int32_t>(), points, vertex_key.mutable_data<int64_t>(),
-          tables.corner_vertex.mutable_data<int32_t>(), tables.splat_begin.mutable_data<int32_t>(),
-          tables.splat_point.mutable_data<int32_t>(), tables.splat_weight.mutable_data<float>()});
+  parallel_for("lattice.vertices", stream, corners,
+               FillVertices<D>{embedding, keys.data<int64_t>(), tables.corner_weight.data<float>(),
+                               number.data<int32_t>(), tables.splat_point.data<int32_t>(), points,
+                               vertex_key.mutable_data<int64_t>(),
+                               tables.corner_vertex.mutable_data<int32_t>(),
+                               tables.splat_begin.mutable_data<int32_t>(),
+                               tables.splat_weight.mutable_data<float>()});
 
   tables.neighbours = Tensor::empty({D + 1, vertices + 1, 2}, DType::kI32, device);
+  auto* neighbours = tables.neighbours.mutable_data<int32_t>();
   const int64_t run = device.is_cpu() ? 512 : 1;
-  parallel_for("lattice.neighbours", stream, (vertices + run - 1) / run,
-               FindNeighbours<D>{embedding, vertex_key.data<int64_t>(),
-                                 tables.neighbours.mutable_data<int32_t>(), int32_t(vertices),
-                                 int32_t(run)});
+  parallel_for("lattice.next", stream, (vertices + run - 1) / run,
+               FindNext<D>{embedding, vertex_key.data<int64_t>(), neighbours, int32_t(vertices),
+                           int32_t(run)});
+  parallel_for("lattice.previous", stream, vertices,
+               FindPrevious{neighbours, int32_t(vertices), D + 1});
   return tables;
 }
 

@@ -21,6 +21,16 @@ HD inline void store(float* rows, int64_t row, int part, Row<W> value) {
   *reinterpret_cast<Row<W>*>(rows + row * S + part * W) = value;
 }
 
+// The points of a vertex lie scattered over the picture, where no hardware foresees them.
+constexpr int kPrefetchAhead = 16;
+HD inline void prefetch(const void* address) {
+#if !defined(__CUDA_ARCH__)
+  __builtin_prefetch(address);
+#else
+  (void)address;
+#endif
+}
+
 // A vertex gathers what its points contribute, in the order of the points.
 template <int W, int S>
 struct Splat {
@@ -29,12 +39,15 @@ struct Splat {
   const float* weight;
   const float* values;
   float* vertices;
+  int32_t entries;
   HD void operator()(int64_t i) const {
     const int64_t v = i / (S / W);
     const int part = int(i % (S / W));
     Row<W> sum = zero_row<W>();
-    for (int32_t k = begin[v]; k < begin[v + 1]; ++k)
+    for (int32_t k = begin[v]; k < begin[v + 1]; ++k) {
+      prefetch(values + int64_t(point[min_(k + kPrefetchAhead, entries - 1)]) * S + part * W);
       sum = add_scaled(sum, weight[k], load<W, S>(values, point[k], part));
+    }
     store<W, S>(vertices, v, part, sum);
   }
 };
@@ -76,18 +89,26 @@ struct Slice {
   }
 };
 
-// n_i = 1 / sqrt((K 1)_i), applied where values enter the lattice and where they leave it.
+// n_i = 1 / sqrt((K 1)_i), by which values are scaled where they enter the lattice and where they
+// leave it.
+struct RootOfSum {
+  float* sums;
+  HD void operator()(int64_t i) const { sums[i] = 1.f / sqrtf(sums[i] + 1e-20f); }
+};
 struct ScaleCorners {
-  const float* sums;  // K 1
-  float* weight;      // (D+1, N)
+  const float* scale;
+  float* weight;  // (corners, N)
   int64_t points;
-  HD void operator()(int64_t k) const { weight[k] /= sqrtf(sums[k % points] + 1e-20f); }
+  int corners;
+  HD void operator()(int64_t i) const {
+    for (int r = 0; r < corners; ++r) weight[r * points + i] *= scale[i];
+  }
 };
 struct ScaleSplats {
-  const float* sums;
+  const float* scale;
   const int32_t* point;
   float* weight;
-  HD void operator()(int64_t k) const { weight[k] /= sqrtf(sums[point[k]] + 1e-20f); }
+  HD void operator()(int64_t k) const { weight[k] *= scale[point[k]]; }
 };
 
 // (N, C) <-> planes; channels that only fill up the last plane become zero.
@@ -113,34 +134,16 @@ struct FromPlanes {
   }
 };
 
-// On a GPU a row is shared by threads of at most this many channels each.
-constexpr int kThreadWidth = 4;
-
-struct Pass {
-  const LatticeTables& tables;
-  Stream stream;
-  int64_t points;
-  int dims;
-};
-
-template <int D, int W, int S>
-void filter_rows(const Pass& pass, const float* from, float gain, bool accumulate, float* to,
-                 float* front, float* back) {
-  const LatticeTables& t = pass.tables;
-  const int64_t vertices = t.vertices + 1, parts = S / W;
-  parallel_for("lattice.splat", pass.stream, vertices * parts,
-               Splat<W, S>{t.splat_begin.data<int32_t>(), t.splat_point.data<int32_t>(),
-                           t.splat_weight.data<float>(), from, front});
-  for (int j = 0; j <= D; ++j) {
-    parallel_for("lattice.blur", pass.stream, vertices * parts,
-                 Blur<W, S>{t.neighbours.data<int32_t>() + j * 2 * vertices, front, back});
-    std::swap(front, back);
-  }
-  // Krahenbuhl's constant, which makes the filter of ones about one where points are dense.
-  const float alpha = 1.f / (1.f + std::ldexp(1.f, -D));
-  parallel_for("lattice.slice", pass.stream, pass.points * parts,
-               Slice<D, W, S>{t.corner_vertex.data<int32_t>(), t.corner_weight.data<float>(), front,
-                              to, pass.points, gain * alpha, accumulate});
+// Calls f<W, S> for rows of `width`: whole rows on the CPU, at most 4 channels a thread on a GPU.
+template <class F>
+void dispatch_rows(int width, Device device, F f) {
+  dispatch_width(width, [&](auto constant) {
+    constexpr int kWidth = constant, kShared = kWidth < 4 ? kWidth : 4;
+    if (device.is_cpu())
+      f.template operator()<kWidth, kWidth>();
+    else
+      f.template operator()<kShared, kWidth>();
+  });
 }
 
 }  // namespace
@@ -151,39 +154,53 @@ PermutohedralLattice::PermutohedralLattice(const Tensor& features, Normalisation
 }
 
 void PermutohedralLattice::normalise() {
-  const Tensor ones = Tensor::full({points_, 1}, 1, DType::kF32, device());
-  const Tensor sums = filter(ones);
-  const int64_t corners = (dims_ + 1) * points_;
-  parallel_for(
-      "lattice.normalise", stream_of(device()), corners,
-      ScaleCorners{sums.data<float>(), tables_.corner_weight.mutable_data<float>(), points_});
-  parallel_for("lattice.normalise", stream_of(device()), corners,
-               ScaleSplats{sums.data<float>(), tables_.splat_point.data<int32_t>(),
+  const Stream stream = stream_of(device());
+  Tensor scale = filter(Tensor::full({points_, 1}, 1, DType::kF32, device()));
+  parallel_for("lattice.scale", stream, points_, RootOfSum{scale.mutable_data<float>()});
+  parallel_for("lattice.scale", stream, points_,
+               ScaleCorners{scale.data<float>(), tables_.corner_weight.mutable_data<float>(),
+                            points_, dims_ + 1});
+  parallel_for("lattice.scale", stream, (dims_ + 1) * points_,
+               ScaleSplats{scale.data<float>(), tables_.splat_point.data<int32_t>(),
                            tables_.splat_weight.mutable_data<float>()});
 }
 
-PermutohedralLattice::Workspace PermutohedralLattice::workspace() const {
+PermutohedralLattice::VertexValues PermutohedralLattice::vertex_values() const {
   const Shape shape{tables_.vertices + 1, kPlaneWidth};
   return {Tensor::empty(shape, DType::kF32, device()), Tensor::empty(shape, DType::kF32, device())};
 }
 
-void PermutohedralLattice::filter_plane(const float* from, int width, float gain, bool accumulate,
-                                        float* to, Workspace& workspace) const {
-  const Pass pass{tables_, stream_of(device()), points_, dims_};
-  float* front = workspace.front.mutable_data<float>();
-  float* back = workspace.back.mutable_data<float>();
-  dispatch_width(width, [&](auto constant) {
-    constexpr int kWidth = constant;
-    constexpr int kShared = kWidth < kThreadWidth ? kWidth : kThreadWidth;
-    const bool cpu = device().is_cpu();
-    if (dims_ == 2 && cpu)
-      filter_rows<2, kWidth, kWidth>(pass, from, gain, accumulate, to, front, back);
-    if (dims_ == 5 && cpu)
-      filter_rows<5, kWidth, kWidth>(pass, from, gain, accumulate, to, front, back);
-    if (dims_ == 2 && !cpu)
-      filter_rows<2, kShared, kWidth>(pass, from, gain, accumulate, to, front, back);
-    if (dims_ == 5 && !cpu)
-      filter_rows<5, kShared, kWidth>(pass, from, gain, accumulate, to, front, back);
+void PermutohedralLattice::splat(const float* from, int width, VertexValues& values) const {
+  const Stream stream = stream_of(device());
+  const int64_t vertices = tables_.vertices + 1;
+  dispatch_rows(width, device(), [&]<int W, int S>() {
+    constexpr int kParts = S / W;
+    parallel_for(
+        "lattice.splat", stream, vertices * kParts,
+        Splat<W, S>{tables_.splat_begin.data<int32_t>(), tables_.splat_point.data<int32_t>(),
+                    tables_.splat_weight.data<float>(), from, values.front.mutable_data<float>(),
+                    int32_t(tables_.splat_point.size())});
+    for (int j = 0; j <= dims_; ++j) {
+      parallel_for("lattice.blur", stream, vertices * kParts,
+                   Blur<W, S>{tables_.neighbours.data<int32_t>() + j * 2 * vertices,
+                              values.front.data<float>(), values.back.mutable_data<float>()});
+      std::swap(values.front, values.back);
+    }
+  });
+}
+
+void PermutohedralLattice::slice(const VertexValues& values, int width, float gain, bool accumulate,
+                                 float* to) const {
+  // Kraehenbuehl's constant: where points are dense, ones are filtered to about one.
+  const float alpha = 1.f / (1.f + std::ldexp(1.f, -dims_));
+  const auto run = [&]<int D, int W, int S>() {
+    parallel_for(
+        "lattice.slice", stream_of(device()), points_ * (S / W),
+        Slice<D, W, S>{tables_.corner_vertex.data<int32_t>(), tables_.corner_weight.data<float>(),
+                       values.front.data<float>(), to, points_, gain * alpha, accumulate});
+  };
+  dispatch_rows(width, device(), [&]<int W, int S>() {
+    dims_ == 2 ? run.template operator()<2, W, S>() : run.template operator()<5, W, S>();
   });
 }
 
@@ -194,16 +211,17 @@ Tensor PermutohedralLattice::filter(const Tensor& values) const {
   const ChannelPlanes layout{points_, int(values.dim(1))};
   Tensor result = Tensor::empty_like(values);
   if (layout.channels == 0) return result;
-  Tensor from = Tensor::empty({layout.size()}, DType::kF32, device());
-  Tensor to = Tensor::empty({layout.size()}, DType::kF32, device());
+  Tensor planes = Tensor::empty({layout.size()}, DType::kF32, device());
   parallel_for("lattice.to_planes", values.stream(), points_,
-               ToPlanes{values.data<float>(), from.mutable_data<float>(), layout});
-  Workspace buffers = workspace();
-  for (int plane = 0; plane < layout.count(); ++plane)
-    filter_plane(from.data<float>() + layout.offset(plane), layout.width(plane), 1.f, false,
-                 to.mutable_data<float>() + layout.offset(plane), buffers);
+               ToPlanes{values.data<float>(), planes.mutable_data<float>(), layout});
+  VertexValues at_vertices = vertex_values();
+  for (int p = 0; p < layout.count(); ++p) {
+    float* plane = planes.mutable_data<float>() + layout.offset(p);
+    splat(plane, layout.width(p), at_vertices);
+    slice(at_vertices, layout.width(p), 1.f, false, plane);
+  }
   parallel_for("lattice.from_planes", values.stream(), points_,
-               FromPlanes{to.data<float>(), result.mutable_data<float>(), layout});
+               FromPlanes{planes.data<float>(), result.mutable_data<float>(), layout});
   return result;
 }
 

@@ -38,15 +38,15 @@ class PermutohedralLattice {
   // values: (N, C) f32 -> (N, C). Deterministic: same bytes for any number of threads.
   Tensor filter(const Tensor& values) const;
 
-  // Two arrays of vertex values for filter_plane, to be reused between calls.
-  struct Workspace {
+  // The two halves of filter, for one plane (N, width) of channels, width 1, 2, 4 or 8, aligned to
+  // its rows: `splat` leaves the blurred values of the vertices in `values`, `slice` overwrites
+  // `to` with gain times what each point reads from them, or adds it.
+  struct VertexValues {
     Tensor front, back;
   };
-  Workspace workspace() const;
-  // One plane (N, width), width 1, 2, 4 or 8, aligned to its rows: overwrites `to` with
-  // gain filter(from), or adds to it.
-  void filter_plane(const float* from, int width, float gain, bool accumulate, float* to,
-                    Workspace& workspace) const;
+  VertexValues vertex_values() const;
+  void splat(const float* from, int width, VertexValues& values) const;
+  void slice(const VertexValues& values, int width, float gain, bool accumulate, float* to) const;
 
  private:
   void normalise();

@@ -10,9 +10,13 @@
 #include <thrust/system/cuda/execution_policy.h>
 #endif
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <type_traits>
+#include <vector>
 
 #include "tensor/allocator.h"
 #include "tensor/math.h"
@@ -100,6 +104,43 @@ void sort_indices(const Tensor& keys, Tensor& index, bool descending) {
   });
 }
 
+struct ColumnNumber {
+  int32_t* order;
+  int64_t columns;
+  HD void operator()(int64_t i) const { order[i] = int32_t(i % columns); }
+};
+
+// Sorts by one digit after the other, the lowest first; each pass keeps the order of the previous.
+void radix_sort(uint64_t* keys, int32_t* order, uint64_t* spare_keys, int32_t* spare_order,
+                int64_t count, int bits) {
+  constexpr int kDigitBits = 8, kDigits = 1 << kDigitBits;
+  const uint64_t* const result = keys;
+  const int passes = (bits + kDigitBits - 1) / kDigitBits;
+  std::vector<std::array<int32_t, kDigits>> places{size_t(passes)};
+  const auto digit = [](uint64_t key, int pass) {
+    return (key >> (pass * kDigitBits)) & (kDigits - 1);
+  };
+  for (int64_t i = 0; i < count; ++i) {
+    order[i] = int32_t(i);
+    for (int pass = 0; pass < passes; ++pass) places[size_t(pass)][digit(keys[i], pass)] += 1;
+  }
+  for (int pass = 0; pass < passes; ++pass) {
+    auto& place = places[size_t(pass)];
+    std::exclusive_scan(place.begin(), place.end(), place.begin(), 0);
+    for (int64_t i = 0; i < count; ++i) {
+      const int32_t to = place[digit(keys[i], pass)]++;
+      spare_keys[to] = keys[i];
+      spare_order[to] = order[i];
+    }
+    std::swap(keys, spare_keys);
+    std::swap(order, spare_order);
+  }
+  if (keys != result) {
+    std::copy_n(keys, count, spare_keys);
+    std::copy_n(order, count, spare_order);
+  }
+}
+
 template <class Scan>
 Tensor scanned(const Tensor& counts, const char* what, Scan scan) {
   check_shape(counts, {-1}, what);
@@ -159,6 +200,33 @@ Tensor argsort(const Tensor& keys, bool descending) {
     default: fail("argsort: keys are ", keys.dtype(), "; expected f32, f64 or i64");
   }
   return index;
+}
+
+Tensor sort_rows(Tensor& keys, int bits) {
+  check_shape(keys, {-1, -1}, "sort_rows: keys");
+  check(keys.dim(1) < (int64_t(1) << 31), "sort_rows: rows of ", keys.dim(1), " keys are too long");
+  const int64_t rows = keys.dim(0), columns = keys.dim(1);
+  Tensor order = Tensor::empty(keys.shape(), DType::kI32, keys.device());
+  auto* key = reinterpret_cast<uint64_t*>(keys.mutable_data<int64_t>());
+  auto* index = order.mutable_data<int32_t>();
+  if (keys.device().is_cuda()) {
+    parallel_for("sort_rows.order", keys.stream(), keys.size(), ColumnNumber{index, columns});
+    with_policy("sort_rows", keys.stream(), [&](const auto& policy) {
+      for (int64_t r = 0; r < rows; ++r)
+        thrust::stable_sort_by_key(policy, key + r * columns, key + (r + 1) * columns,
+                                   index + r * columns);
+    });
+    return order;
+  }
+  const ProfileScope scope("sort_rows", keys.stream());
+  Tensor spare_keys = Tensor::empty_like(keys), spare_order = Tensor::empty_like(order);
+  auto* spare_key = reinterpret_cast<uint64_t*>(spare_keys.mutable_data<int64_t>());
+  auto* spare_index = spare_order.mutable_data<int32_t>();
+#pragma omp parallel for schedule(dynamic) if (keys.size() > 1024)
+  for (int64_t r = 0; r < rows; ++r)
+    radix_sort(key + r * columns, index + r * columns, spare_key + r * columns,
+               spare_index + r * columns, columns, bits);
+  return order;
 }
 
 Tensor top_k(const Tensor& keys, int64_t k) {

@@ -13,6 +13,11 @@ namespace bbam {
 // direction; -0 equals +0.
 Tensor argsort(const Tensor& keys, bool descending = false);
 
+// keys: (R, N) i64 that differ in their lowest `bits` bits only, N < 2^31. Sorts each row ascending
+// as unsigned numbers, in place -> (R, N) i32, where in its row each key was. Stable. Faster than
+// argsort for many keys of few bits.
+Tensor sort_rows(Tensor& keys, int bits);
+
 // keys: (N) -> (min(k, N)) i64, the indices of the largest, in descending order, ties by index.
 Tensor top_k(const Tensor& keys, int64_t k);
 

@@ -204,7 +204,7 @@ TEST_CASE("dense CRF: foregrounds solved together are those solved alone, as two
   const int64_t height = 30, width = 26;
   for (const Device device : available_devices()) {
     const DenseCrf crf(random_picture(height, width, 91).to(device));
-    for (const int64_t objects : {1, 2, 3, 9}) {
+    for (const int64_t objects : {1, 3, 9}) {
       CAPTURE(objects);
       std::vector<float> foreground;
       RandomSequence random(92);
@@ -213,7 +213,7 @@ TEST_CASE("dense CRF: foregrounds solved together are those solved alone, as two
       for (float& p : foreground) p = std::min(1.f, std::max(0.f, p));
       const Tensor maps = Tensor::from(foreground, {height, width, objects}, device);
       const auto together = crf.infer_foreground(maps).to_vector<float>();
-      for (int64_t k = 0; k < objects; ++k) {
+      for (const int64_t k : {int64_t(0), objects - 1}) {
         std::vector<float> two;
         for (int64_t i = 0; i < height * width; ++i) {
           const float p = foreground[size_t(i * objects + k)];

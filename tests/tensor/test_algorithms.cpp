@@ -123,6 +123,38 @@ TEST_CASE("algorithms: argsort of 100,000 keys is the stable sort, for any numbe
   set_threads(before);
 }
 
+TEST_CASE("algorithms: sort_rows is the stable sort of each row, for any number of threads") {
+  const int64_t rows = 3;
+  const Random random(13);
+  const int before = threads();
+  for (const Device device : available_devices())
+    for (const int bits : {0, 1, 7, 8, 9, 40, 60})
+      for (const int64_t columns : {0, 1, 1000}) {
+        CAPTURE(bits);
+        CAPTURE(columns);
+        std::vector<int64_t> keys;
+        for (int64_t i = 0; i < rows * columns; ++i)
+          keys.push_back((i / columns << bits) +
+                         int64_t(random.bits(uint64_t(i)) % (uint64_t(1) << bits)));
+        std::vector<int32_t> expected(keys.size());
+        auto sorted = keys;
+        for (int64_t r = 0; r < rows; ++r) {
+          const auto row = expected.begin() + r * columns, end = row + columns;
+          const int64_t* of_row = keys.data() + r * columns;
+          std::iota(row, end, 0);
+          std::stable_sort(row, end, [&](int32_t a, int32_t b) { return of_row[a] < of_row[b]; });
+          std::sort(sorted.begin() + r * columns, sorted.begin() + (r + 1) * columns);
+        }
+        for (const int count : {1, 2}) {
+          set_threads(count);
+          Tensor table = Tensor::from(keys, {rows, columns}, device);
+          CHECK(sort_rows(table, bits).to_vector<int32_t>() == expected);
+          CHECK(table.to_vector<int64_t>() == sorted);
+        }
+      }
+  set_threads(before);
+}
+
 TEST_CASE("algorithms: scans") {
   for (Device device : available_devices()) {
     const Tensor counts = Tensor::from<int32_t>({3, 0, 2, 5}, {4}, device);
