@@ -17,6 +17,7 @@
 #include "datasets/voc.h"
 #include "tensor/check.h"
 #include "tensor/files.h"
+#include "tensor/profile.h"
 
 namespace bbam {
 namespace {
@@ -47,11 +48,14 @@ std::vector<ExampleBox> given_box(const AttributeOptions& o, ImageSize size) {
 }
 
 std::vector<ExampleBox> annotated_boxes(const AttributeOptions& o, const Explainer& explainer,
-                                        Session& session) {
+                                        ImageSize size, Session& session) {
   const Dataset dataset = read_voc_annotation(o.annotations, o.image, explainer.card().classes);
   warn_of(dataset.problems, session);
+  const Record& record = dataset.records[0];
+  check(record.size() == size, o.annotations, ": speaks of a picture of ", record.width, " x ",
+        record.height, " pixels; ", o.image, " is ", size.width, " x ", size.height);
   std::vector<ExampleBox> boxes;
-  for (const Object& object : dataset.records[0].objects)
+  for (const Object& object : record.objects)
     boxes.push_back({object.box, dataset.classes[size_t(object.label - 1)], object.label});
   check(!boxes.empty(), o.annotations, ": has no object that can be explained");
   return boxes;
@@ -103,7 +107,8 @@ class Attribution {
       boxes[0].label = int(explainer.label_of(options_.class_name));
       return boxes;
     }
-    if (!options_.annotations.empty()) return annotated_boxes(options_, explainer, session_);
+    if (!options_.annotations.empty())
+      return annotated_boxes(options_, explainer, photograph.size(), session_);
     check(!detected.empty(), options_.image, ": the detector finds nothing above a score of ",
           options_.score, "; give a lower --score, or a --box and its --class");
     return detected;
@@ -111,19 +116,22 @@ class Attribution {
 
   std::vector<BbamResult> solve(Explainer& explainer, const DetectorInput& input,
                                 const std::vector<ExampleBox>& subjects) {
-    const RunRecord::Stage stage(record_, "solve");
+    const double start_s = profile::now_s();
     std::vector<ObjectToExplain> objects;
     for (size_t k = 0; k < subjects.size(); ++k)
       objects.push_back(
           {subjects[k].box, subjects[k].label, object_seed(session_.seed, image_id(), int64_t(k))});
     std::unique_ptr<Progress> progress;
-    return explainer.solve(input, objects, bbam_, [&](int64_t done, int64_t total) {
+    auto results = explainer.solve(input, objects, bbam_, [&](int64_t done, int64_t total) {
       if (!progress)
         progress = std::make_unique<Progress>(session_.err, session_.terminal, "iteration", total);
       progress->update(done);
       stop_if_interrupted("stopped; nothing was written");
       return true;
     });
+    solve_s_ = profile::now_s() - start_s;
+    record_.add_seconds("solve", solve_s_);
+    return results;
   }
 
   void write(const Image& photograph, const std::vector<ExampleBox>& subjects,
@@ -140,6 +148,7 @@ class Attribution {
       if (!found) example.labelled = subjects;
       example.detected = detected;
       example.picture = photograph;
+      example.seconds = solve_s_ / double(subjects.size());
       add_solution(example, result, bbam_);
       write_object(options_.out, example, result, bbam_.corners);
       const PixelBox& b = subjects[k].box;
@@ -169,6 +178,7 @@ class Attribution {
   const BbamOptions bbam_;
   Session& session_;
   RunRecord record_;
+  double solve_s_ = 0;
 };
 
 }  // namespace

@@ -10,7 +10,6 @@
 
 namespace bbam {
 
-// Images that were passed over have no objects; std::nullopt entries are not done yet.
 struct LabelRun {
   const Dataset& dataset;
   const std::vector<LabelTask>& tasks;

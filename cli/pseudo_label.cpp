@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
-#include "cli/evaluation.h"
 #include "cli/interrupt.h"
+#include "cli/label_example.h"
 #include "cli/label_store.h"
 #include "cli/label_summary.h"
 #include "cli/label_tasks.h"
@@ -283,38 +283,10 @@ class PseudoLabelRun {
   }
 
   void write_one_example(const Work& work, const LabelledImage& image, size_t i) const {
-    const Record& record = work.record();
-    const LabelledObject& labelled = image.objects[i];
-    Example example;
-    example.image_id = record.id;
-    example.object = labelled.object;
-    for (const Object& object : record.objects)
-      example.labelled.push_back({object.box, class_name(object), object.label});
-    example.subject = example.labelled[size_t(labelled.object)];
+    Example example = labelled_example(dataset_, work.task, image, i, work.photograph);
     example.detected = work.detected;
-    example.picture = work.photograph;
     add_solution(example, work.solutions[i], explain_.bbam);
-    const auto solve_seconds = image.seconds.find("solve");
-    if (solve_seconds != image.seconds.end())
-      example.seconds = solve_seconds->second / double(image.objects.size());
-    const Tensor mask = rle_decode(labelled.foreground), ignore = rle_decode(labelled.ignore);
-    Image shown(work.photograph.width, work.photograph.height, 1);
-    for (size_t p = 0; p < shown.pixels.size(); ++p)
-      shown.pixels[p] = ignore.data<uint8_t>()[p] ? kVoid : mask.data<uint8_t>()[p];
-    example.mask = shown;
-    if (has_masks(record)) add_truth(record, image, labelled, example);
     write_example(options_.out + "/objects", example);
-  }
-
-  void add_truth(const Record& record, const LabelledImage& image, const LabelledObject& labelled,
-                 Example& example) const {
-    example.truth = read_masks(record)[size_t(labelled.object)];
-    LabelledImage only = image;
-    only.objects = {labelled};
-    const std::vector<LabelTask> tasks{{&record, {labelled.object}, 0}};
-    const LabelRun run{dataset_, tasks, {only}};
-    const MaskScores scores = evaluate_masks(labelled_records(run), labelled_instances(run), true);
-    example.iou = {{"filled box", scores.mean_box_iou()}, {"label", scores.mean_mask_iou()}};
   }
 
   const std::string& class_name(const Object& object) const {

@@ -33,6 +33,13 @@ struct AttributeFixture : ExplainFixture {
   }
 };
 
+// All files of the objects but object.json, which has the seconds.
+std::map<std::string, std::string> maps_in(const std::string& run) {
+  auto files = files_in(run + "/objects");
+  CHECK(std::erase_if(files, [](const auto& f) { return f.first.ends_with("object.json"); }) > 0);
+  return files;
+}
+
 }  // namespace
 
 TEST_CASE("attribute: a given box as map, heat map and curve") {
@@ -61,8 +68,22 @@ TEST_CASE("attribute: a given box as map, heat map and curve") {
   std::vector<std::string> threads = box;
   threads.insert(threads.end(), {"--threads", "2"});
   REQUIRE(fixture.attribute("again", threads).status == 0);
-  CHECK(files_in(fixture.folder.path("again/objects")) ==
-        files_in(fixture.folder.path("o/objects")));
+  CHECK(maps_in(fixture.folder.path("again")) == maps_in(fixture.folder.path("o")));
+}
+
+TEST_CASE("attribute: the settings of run.json make the same maps again") {
+  const AttributeFixture fixture;
+  REQUIRE(fixture.attribute("o", {"--box", "10,8,60,40", "--class", "disc", "--preset", "authors"})
+              .status == 0);
+  const auto settings = json::parse(read_file(fixture.folder.path("o/run.json")))["settings"];
+  CHECK(settings["scale-stride"] == false);
+  CHECK(settings["tv"] == 1e-4);
+  const CommandResult again =
+      run_command({"attribute", "--config", fixture.folder.path("o/run.json"), "--out",
+                   fixture.folder.path("again")});
+  INFO(again.err);
+  REQUIRE(again.status == 0);
+  CHECK(maps_in(fixture.folder.path("again")) == maps_in(fixture.folder.path("o")));
 }
 
 TEST_CASE("attribute: all boxes of an annotation, and a map of zeros without positives") {
@@ -106,6 +127,10 @@ TEST_CASE("attribute: bad input gives one message") {
   error({"--annotations", fixture.data + "/classes.txt"}, "classes.txt");
   error({"--image", fixture.weights}, "detector.safetensors");
   error({"--area", "square"}, "--area");
+  const std::string picture = fixture.folder.path("other.png");
+  write_png(picture, Image(30, 20, 3));
+  error({"--image", picture, "--annotations", fixture.annotations},
+        "speaks of a picture of 72 x 48");
   write_file(fixture.record.image_path, read_file(fixture.record.image_path).substr(0, 300));
   error({"--detections"}, fixture.record.image_path);
 }

@@ -92,13 +92,14 @@ TEST_CASE("pseudo-label: the labels are the same bytes for 1 and 2 threads, in s
   CHECK(whole.count("labels.json") == 1);
 
   const std::string half = fixture.folder.path("half");
-  const CommandResult first = fixture.label("half", {"--threads", "2", "--shard", "1/2"});
+  const CommandResult first = fixture.label("half", {"--threads", "2", "--shard", "1/4"});
   REQUIRE(first.status == 0);
-  CHECK(contains(first.out, "2 of 4 images are done"));
+  CHECK(contains(first.out, "1 of 4 images are done"));
   CHECK(!std::filesystem::exists(half + "/labels.json"));
-  CHECK(std::filesystem::exists(half + "/run-1-of-2.json"));
+  CHECK(std::filesystem::exists(half + "/run-1-of-4.json"));
+  REQUIRE(fixture.label("half", {"--shard", "3/4"}).status == 0);
   // One image was interrupted before its last file, and left a damaged one behind.
-  const std::string id = read_voc(fixture.data, "val").records[0].id;
+  const std::string id = read_voc(fixture.data, "val").records[2].id;
   REQUIRE(std::filesystem::remove(half + "/images/" + id + ".json"));
   write_file(half + "/SegmentationClass/" + id + ".png", "half a picture");
   set_interrupted(true);
@@ -181,6 +182,76 @@ TEST_CASE("pseudo-label: labels from the maps of an earlier run") {
   const CommandResult less = again("less", {});
   CHECK(less.status == 1);
   CHECK(contains(less.err, "has no maps of image " + id));
+}
+
+// The fixture's pictures in COCO layout, with ids that do not fit a label map.
+std::string coco_of(const ExplainFixture& fixture) {
+  const std::string root = fixture.folder.path("coco");
+  make_folder(root + "/annotations");
+  const Dataset voc = read_voc(fixture.data, "val");
+  json images = json::array(), annotations = json::array(), categories = json::array();
+  for (const Record& record : voc.records) {
+    const int id = std::stoi(record.id) + 5000;
+    images.push_back(
+        {{"id", id}, {"file_name", record.id + ".jpg"}, {"width", 72}, {"height", 48}});
+    for (const Object& o : record.objects)
+      annotations.push_back(
+          {{"id", annotations.size() + 1000},
+           {"image_id", id},
+           {"category_id", o.label + 10},
+           {"iscrowd", 0},
+           {"area", o.box.area()},
+           {"bbox", {o.box.x0, o.box.y0, o.box.x1 - o.box.x0, o.box.y1 - o.box.y0}}});
+  }
+  for (size_t c = 0; c < voc.classes.size(); ++c)
+    categories.push_back({{"id", c + 11}, {"name", voc.classes[c]}});
+  write_file(
+      root + "/annotations/instances_val.json",
+      json{{"images", images}, {"annotations", annotations}, {"categories", categories}}.dump());
+  std::filesystem::copy(fixture.data + "/JPEGImages", root + "/val");
+  return root;
+}
+
+TEST_CASE("pseudo-label: COCO layout, whose objects are numbered by position") {
+  const ExplainFixture fixture;
+  const CommandResult result = fixture.label("o", {"--data", coco_of(fixture)});
+  INFO(result.err);
+  REQUIRE(result.status == 0);
+  const std::string out = fixture.folder.path("o");
+  const Dataset voc = read_voc(fixture.data, "val");
+  size_t next = 0;
+  const auto labels = read_instances(out + "/labels.json");
+  for (const Record& record : voc.records) {
+    const std::string id = std::to_string(std::stoi(record.id) + 5000);
+    std::set<int> values, classes{0, kVoid};
+    for (const Object& object : record.objects) {
+      REQUIRE(next < labels.size());
+      CHECK(labels[next].image_id == id);
+      CHECK(labels[next++].category == object.label + 10);
+      classes.insert(object.label + 10);
+    }
+    for (const uint8_t v : read_label_png(out + "/SegmentationObject/" + id + ".png").pixels)
+      values.insert(v);
+    values.erase(kVoid);
+    CHECK(*values.rbegin() <= int(record.objects.size()));
+    for (const uint8_t v : read_label_png(out + "/SegmentationClass/" + id + ".png").pixels)
+      CHECK(classes.count(v) == 1);
+  }
+  CHECK(next == labels.size());
+  CHECK(!results_of(out).contains("mean_mask_iou"));  // there are no masks to compare with
+}
+
+TEST_CASE("pseudo-label: ignored pixels survive the COCO file") {
+  const TempFolder folder;
+  Instance instance{.image_id = "7", .category = 1, .box = {0, 0, 4, 4}};
+  instance.mask = rle_from_box(0, 0, 2, 4, 4, 4);
+  instance.object = 0;
+  instance.ignore = rle_from_box(2, 0, 4, 2, 4, 4);
+  write_annotations(folder.path("l.json"), {}, {instance});
+  const auto back = read_instances(folder.path("l.json"));
+  REQUIRE(back.size() == 1);
+  CHECK(back[0].mask == instance.mask);
+  CHECK(back[0].ignore == instance.ignore);
 }
 
 TEST_CASE("pseudo-label: a folder begun with other settings is left alone") {

@@ -253,6 +253,25 @@ TEST_CASE("voc: an annotation that is written reads back the same") {
   }
 }
 
+TEST_CASE("voc: one annotation file by itself, with classes of its own") {
+  const test::TempFolder folder;
+  const std::string xml = folder.path("a.xml");
+  Record record{.image_path = "a.jpg", .width = 40, .height = 30};
+  record.objects.push_back({.box = {1, 2, 30, 20}, .label = 2});
+  record.objects.push_back({.box = {5, 6, 7, 9}, .label = 1});
+  write_voc_annotation(xml, record, {"cow", "unicorn"});
+  const Dataset dataset = read_voc_annotation(xml, folder.path("a.jpg"), {"bird", "unicorn"});
+  REQUIRE(dataset.records.size() == 1);
+  CHECK(dataset.records[0].id == "a");
+  CHECK(dataset.records[0].size() == ImageSize{40, 30});
+  REQUIRE(dataset.records[0].objects.size() == 1);
+  CHECK(dataset.records[0].objects[0].label == 2);
+  CHECK(dataset.records[0].objects[0].box == record.objects[0].box);
+  REQUIRE(dataset.problems.size() == 1);
+  CHECK(dataset.problems[0].find("cow") != std::string::npos);
+  CHECK_THROWS_AS(read_voc_annotation(folder.path("b.xml"), "b.jpg", {"cow"}), Error);
+}
+
 TEST_CASE("voc: the real subset has the objects that its description counts") {
   const std::string root = test::shared_path("data/voc2012_subset");
   BBAM_SKIP_WITHOUT(root, "the VOC subset");
