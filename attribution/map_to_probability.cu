@@ -108,8 +108,24 @@ Tensor divide_by_rank(const Tensor& map, const PixelRect& box, double theta) {
   return certain;
 }
 
-int blur_sigma_px(const PixelRect& box, int64_t height, int64_t width) {
-  return int(16 + 48 * std::sqrt(double(box.area()) / double(height * width)));
+Tensor rank_normalised(const Tensor& map, const PixelRect& box) {
+  std::vector<float> sorted = values_inside(map, box);
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<float> values = map.to(kCpu).to_vector<float>();
+  for (float& value : values) {
+    const auto [below, above] = std::equal_range(sorted.begin(), sorted.end(), value);
+    const auto middle = double(below - sorted.begin()) + double(above - sorted.begin());
+    value = float(middle / (2.0 * double(sorted.size())));
+  }
+  return zero_outside(Tensor::from(values, map.shape()).to(map.device()), box);
+}
+
+int blur_sigma_px(const PixelRect& box, int64_t height, int64_t width,
+                  double reference_short_side_px) {
+  const double sigma = 16 + 48 * std::sqrt(double(box.area()) / double(height * width));
+  const bool scales = reference_short_side_px > 0;
+  const double scale = scales ? double(std::min(height, width)) / reference_short_side_px : 1;
+  return std::max(1, int(sigma * scale));
 }
 
 Tensor gaussian_blur(const Tensor& map, int sigma_px) {

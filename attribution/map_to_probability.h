@@ -18,13 +18,20 @@ PixelRect pixel_rect(const BoxArray& box, int64_t height, int64_t width);
 Tensor rescaled_map(const Tensor& map, const PixelRect& box, int64_t height, int64_t width,
                     Corners corners);
 
+// Each value inside the box becomes the share of the box's pixels below it, of equal values the
+// middle: evenly spread over [0, 1] with mean 1/2, whatever the map's own scale; 0 outside.
+Tensor rank_normalised(const Tensor& map, const PixelRect& box);
+
 // Divides by the value at rank box area · (1 − θ), counted from the greatest, and clips to 1: the
 // share 1 − θ of the box becomes certain. Where that value is 0, everything above 0 becomes
 // certain.
 Tensor divide_by_rank(const Tensor& map, const PixelRect& box, double theta);
 
-// σ of the blur: 16 + 48 √(box area / image area), truncated to whole pixels.
-int blur_sigma_px(const PixelRect& box, int64_t height, int64_t width);
+// σ of the blur: 16 + 48 √(box area / image area), truncated to whole pixels. Those are pixels of
+// photographs as VOC has them; with a `reference_short_side_px` (375 for VOC), images of another
+// size get a blur in proportion. At least 1.
+int blur_sigma_px(const PixelRect& box, int64_t height, int64_t width,
+                  double reference_short_side_px = 0);
 // Separable Gaussian, 2 σ + 1 taps each way, mirrored at the border without repeating the edge.
 Tensor gaussian_blur(const Tensor& map, int sigma_px);
 

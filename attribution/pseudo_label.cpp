@@ -44,7 +44,7 @@ class Labeller {
   void label_as_paper(const std::vector<MapOfObject>& objects, const std::vector<size_t>& mapped,
                       std::vector<ObjectLabel>& labels) {
     std::vector<Tensor> maps;
-    for (const size_t k : mapped) maps.push_back(rescaled(objects[k]));
+    for (const size_t k : mapped) maps.push_back(scaled(objects[k]));
     const Tensor refined = crf_.infer_foreground(stack_maps(maps));
     for (size_t i = 0; i < mapped.size(); ++i) {
       const auto channel = int64_t(i);
@@ -74,10 +74,17 @@ class Labeller {
     return rescaled_map(object.map, box, height_, width_, options_.corners);
   }
 
+  Tensor scaled(const MapOfObject& object) const {
+    const Tensor map = rescaled(object);
+    if (options_.map_scale == MapScale::kMinMax) return map;
+    return rank_normalised(map, pixel_rect(object.box, height_, width_));
+  }
+
   Tensor blurred(const MapOfObject& object, double theta) const {
     const PixelRect box = pixel_rect(object.box, height_, width_);
     const Tensor ranked = divide_by_rank(rescaled(object), box, theta);
-    return zero_outside(gaussian_blur(ranked, blur_sigma_px(box, height_, width_)), box);
+    const int sigma_px = blur_sigma_px(box, height_, width_, options_.blur_reference_px);
+    return zero_outside(gaussian_blur(ranked, sigma_px), box);
   }
 
   // The mask, or its replacement when it covers too little of a small box.

@@ -8,17 +8,26 @@
 
 namespace bbam {
 
-// kPaper: the map, rescaled to [0, 1] inside its box, is refined by the CRF; above theta_fg is
-// foreground, below theta_bg background, the rest is ignored. Taken literally on raw values, which
-// λ‖M‖₁ keeps small, the thresholds would leave nothing, hence the rescaling.
+// kPaper: the map, brought to [0, 1] inside its box, is refined by the CRF; above theta_fg is
+// foreground, below theta_bg background, the rest is ignored.
 // kAuthors: two maps per object, each divided by its value at a rank (theta_fg, theta_bg), blurred
 // and refined; above `certainty` is inside. The first is the foreground; what only the second holds
 // is ignored.
 enum class LabelMethod { kPaper, kAuthors };
 
+// How kPaper brings a map to [0, 1]; the paper does not say. λ‖M‖₁ keeps most values small, so that
+// a map rescaled by its extremes (kMinMax) tells the CRF that nearly everything is background, and
+// masks vanish (docs/results.md). kRank spreads the values evenly, as the authors' division by a
+// rank does in its way.
+enum class MapScale { kRank, kMinMax };
+
 struct PseudoLabelOptions {
   LabelMethod method = LabelMethod::kPaper;
   double theta_fg = 0.8, theta_bg = 0.2;
+  MapScale map_scale = MapScale::kRank;  // kPaper
+  // The authors' blur is in pixels of VOC's photographs, whose short side is about 375; others get
+  // it in proportion. 0: the same pixels for all, as in the authors' program.
+  double blur_reference_px = 375;
   double certainty = 0.9;                 // kAuthors
   Corners corners = Corners::kHalfPixel;  // of the map's grid, as it was solved
   DenseCrfOptions crf = kPseudoLabelCrf;

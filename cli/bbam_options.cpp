@@ -150,6 +150,12 @@ std::vector<Switch> label_switches() {
   return {
       number("theta-fg", 0, 1, +AT(label.theta_fg), "above it is foreground"),
       number("theta-bg", 0, 1, +AT(label.theta_bg), "below it is background; between, ignored"),
+      choice<MapScale>("map-scale", {{"rank", MapScale::kRank}, {"min-max", MapScale::kMinMax}},
+                       +AT(label.map_scale),
+                       "how the paper's labels bring a map to [0, 1] before the CRF"),
+      number("blur-reference", 0, kMany, +AT(label.blur_reference_px),
+             "short side of the photographs that the authors' blur is meant for; others get it in "
+             "proportion; 0: the same pixels for all"),
       number("certainty", 0, 1, +AT(label.certainty),
              "CRF probability of a foreground pixel in the authors' labels and in fallbacks"),
       number("crf-iterations", 0, kMany, +AT(label.crf.iterations), "of mean field"),

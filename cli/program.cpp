@@ -11,6 +11,7 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
   add_attribute(program);
   add_pseudo_label(program);
   add_evaluate(program);
+  add_study(program);
   add_report(program);
   add_convert(program);
   add_devices(program);

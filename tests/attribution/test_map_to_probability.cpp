@@ -72,6 +72,21 @@ TEST_CASE("map: METHOD A7, the blur's sigma follows the box and is whole") {
   CHECK(blur_sigma_px(pixel_rect({0, 0, 100, 100}, 100, 100), 100, 100) == 64);
   CHECK(blur_sigma_px(pixel_rect({0, 0, 50, 50}, 100, 100), 100, 100) == 40);
   CHECK(blur_sigma_px(pixel_rect({0, 0, 1, 1}, 100, 100), 100, 100) == 16);
+  // In proportion to the short side, when that is asked for.
+  CHECK(blur_sigma_px(pixel_rect({0, 0, 100, 100}, 100, 100), 100, 100, 200) == 32);
+  CHECK(blur_sigma_px(pixel_rect({0, 0, 1, 1}, 20, 20), 20, 20, 375) == 1);
+}
+
+TEST_CASE(
+    "map: values by rank are spread evenly, equal ones share the middle, and the scale is lost") {
+  const PixelRect box = pixel_rect({1, 0, 5, 1}, 1, 6);
+  const auto ranks = [&](const std::vector<float>& row) {
+    return rank_normalised(Tensor::from(row, {1, 6}), box).to_vector<float>();
+  };
+  CHECK(ranks({9, 0.1f, 0.3f, 0.2f, 0.4f, 9}) ==
+        std::vector<float>{0, 0.125f, 0.625f, 0.375f, 0.875f, 0});
+  CHECK(ranks({0, 0, 0, 0, 8, 0}) == std::vector<float>{0, 0.375f, 0.375f, 0.375f, 0.875f, 0});
+  CHECK(ranks({0, 1e-3f, 3e-3f, 2e-3f, 4e-3f, 0}) == ranks({0, 1, 3, 2, 4, 0}));
 }
 
 TEST_CASE("map: the blur equals the double sum over a mirrored image") {

@@ -72,6 +72,18 @@ TEST_CASE("pseudo label: METHOD A7, the CRF turns a coarse map into the object's
   }
 }
 
+TEST_CASE(
+    "pseudo label: a sparse map vanishes when it is rescaled by its extremes, and not by rank") {
+  std::vector<float> sparse = hill_map().to_vector<float>();
+  for (float& value : sparse)
+    value = std::pow(value / 0.4f, 6.f);  // a narrow peak, as lambda leaves it
+  const MapOfObject object{Tensor::from(sparse, {12, 16}), kDiscBox};
+  PseudoLabelOptions options = PseudoLabelOptions::paper();
+  CHECK(iou_with_disc(pseudo_labels(disc_picture(), {object}, options)[0].foreground) > 0.9);
+  options.map_scale = MapScale::kMinMax;
+  CHECK(iou_with_disc(pseudo_labels(disc_picture(), {object}, options)[0].foreground) < 0.1);
+}
+
 TEST_CASE("pseudo label: METHOD A7, what only the 0.2 mask holds is ignored") {
   PseudoLabelOptions options = PseudoLabelOptions::authors();
   options.crf.appearance_weight = 0;  // nothing but the map decides

@@ -181,6 +181,8 @@ TEST_CASE("bbam options: presets are those of the method, and each switch change
                                                   {"theta-fg", "0.9"},
                                                   {"theta-bg", "0.1"},
                                                   {"certainty", "0.5"},
+                                                  {"map-scale", "min-max"},
+                                                  {"blur-reference", "0"},
                                                   {"crf-iterations", "3"},
                                                   {"crf-smoothness-weight", "2"},
                                                   {"crf-smoothness-sigma", "2"},

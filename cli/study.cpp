@@ -1,0 +1,93 @@
+#include "cli/study.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "attribution/masks.h"
+#include "cli/evaluation.h"
+#include "datasets/mask_metrics.h"
+
+namespace bbam {
+namespace {
+
+constexpr const char *kBox = "filled box", *kBoxCrf = "filled box + CRF", *kMap = "map",
+                     *kAuthors = "map, authors' label step", *kPaper = "map, paper's label step",
+                     *kRank = "map by rank, paper's label step";
+
+Tensor as_tensor(const Image& mask) { return Tensor::from(mask.pixels, {mask.height, mask.width}); }
+
+// 1 where the mask has that value.
+Tensor where(const Image& mask, uint8_t value) {
+  std::vector<uint8_t> is;
+  for (const uint8_t pixel : mask.pixels) is.push_back(pixel == value);
+  return Tensor::from(is, {mask.height, mask.width});
+}
+
+Tensor threshold(const Tensor& map, double at) {
+  return above(map.reshape({map.dim(0), map.dim(1), 1}), 0, at);
+}
+
+}  // namespace
+
+double StudyColumn::mean() const {
+  if (iou.empty()) return -1;
+  return std::accumulate(iou.begin(), iou.end(), 0.0) / double(iou.size());
+}
+
+Study::Study(const StudySpec& spec) : spec_(spec) {
+  columns_.push_back({kBox, "", {}});
+  for (const double f : spec.fills) columns_.push_back({kBoxCrf, fmt::format("fill {}", f), {}});
+  for (const double t : spec.raw) columns_.push_back({kMap, fmt::format("above {:.2f}", t), {}});
+  for (const double t : spec.thetas) columns_.push_back({kAuthors, fmt::format("theta {}", t), {}});
+  for (const char* family : {kPaper, kRank})
+    for (const double t : spec.marginals)
+      columns_.push_back({family, fmt::format("above {}", t), {}});
+}
+
+void Study::add(const Image& picture, const std::vector<StudyObject>& objects) {
+  const int64_t height = picture.height, width = picture.width;
+  const DenseCrf crf(Tensor::from(picture.pixels, {height, width, 3}), spec_.crf);
+  for (const StudyObject& object : objects) {
+    if (!object.map.defined()) continue;
+    const PixelRect box =
+        pixel_rect({object.box.x0, object.box.y0, object.box.x1, object.box.y1}, height, width);
+    const Tensor map = rescaled_map(object.map, box, height, width, spec_.corners);
+    std::vector<Tensor> starts;
+    for (const double f : spec_.fills) starts.push_back(filled_box(box, f, height, width, kCpu));
+    for (const double theta : spec_.thetas) {
+      const Tensor blurred =
+          gaussian_blur(divide_by_rank(map, box, theta),
+                        blur_sigma_px(box, height, width, spec_.blur_reference_px));
+      starts.push_back(zero_outside(blurred, box));
+    }
+    starts.push_back(map);
+    starts.push_back(rank_normalised(map, box));
+    const Tensor refined = crf.infer_foreground(stack_maps(starts));
+
+    std::vector<Tensor> masks{as_tensor(filled_box(object.box, picture.size()))};
+    const auto fills = int64_t(spec_.fills.size()), thetas = int64_t(spec_.thetas.size());
+    for (int64_t k = 0; k < fills; ++k) masks.push_back(above(refined, k, spec_.certainty));
+    for (const double t : spec_.raw) masks.push_back(threshold(map, t));
+    for (int64_t k = 0; k < thetas; ++k)
+      masks.push_back(above(refined, fills + k, spec_.certainty));
+    for (int64_t k = fills + thetas; k < fills + thetas + 2; ++k)
+      for (const double t : spec_.marginals) masks.push_back(above(refined, k, t));
+
+    const Tensor truth = where(object.truth, 1), left_out = where(object.truth, kVoid);
+    for (size_t c = 0; c < columns_.size(); ++c)
+      columns_[c].iou.push_back(mask_iou(masks[c], truth, left_out));
+  }
+}
+
+const StudyColumn& Study::best(const std::string& family) const {
+  const StudyColumn* best = nullptr;
+  for (const StudyColumn& column : columns_)
+    if (column.family == family && (best == nullptr || column.mean() > best->mean()))
+      best = &column;
+  check(best != nullptr, "the study has no '", family, "'");
+  return *best;
+}
+
+}  // namespace bbam

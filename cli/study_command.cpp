@@ -1,0 +1,166 @@
+// bbam study: what the maps of a pseudo-label run are worth, step by step.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/data_options.h"
+#include "cli/draw.h"
+#include "cli/interrupt.h"
+#include "cli/label_store.h"
+#include "cli/run_record.h"
+#include "cli/study.h"
+#include "cli/table.h"
+#include "datasets/mask_metrics.h"
+#include "tensor/files.h"
+
+namespace bbam {
+namespace {
+
+struct StudyCommandOptions {
+  DataOptions data;
+  std::string labels, out;
+  int sheet = 12;
+  double blur_reference = 375;
+};
+
+// One object for the contact sheet.
+struct SheetEntry {
+  double iou;
+  SheetRow row;
+};
+
+Image decoded(const Rle& runs) {
+  const Tensor mask = rle_decode(runs);
+  Image image(int(mask.dim(1)), int(mask.dim(0)), 1);
+  image.pixels = mask.to_vector<uint8_t>();
+  return image;
+}
+
+Tensor plane(const Image& image, uint8_t value) {
+  std::vector<uint8_t> is;
+  for (const uint8_t pixel : image.pixels) is.push_back(pixel == value);
+  return Tensor::from(is, {image.height, image.width});
+}
+
+// The photograph with its box, the map inside the box, the mask, the truth.
+SheetEntry sheet_entry(const Image& picture, const LabelledImage& image,
+                       const LabelledObject& object, const Tensor& map, const Image& truth,
+                       Corners corners) {
+  const Image mask = decoded(object.foreground);
+  const double iou = mask_iou(plane(mask, 1), plane(truth, 1), plane(truth, kVoid));
+  const Color color = class_color(1);
+  Image boxed = picture;
+  draw_box(boxed, object.box, color, 3);
+  const BoxArray box{object.box.x0, object.box.y0, object.box.x1, object.box.y1};
+  const PixelRect rect = pixel_rect(box, picture.height, picture.width);
+  const Tensor heat = rescaled_map(map, rect, picture.height, picture.width, corners);
+  return {iou,
+          {fmt::format("{} {} IoU {:.2f}", image.image_id, object.class_name, iou),
+           {boxed, heat_overlay(picture, heat), mask_overlay(picture, mask, color),
+            mask_overlay(picture, truth, color)}}};
+}
+
+// `count` entries, evenly from the best to the worst.
+std::vector<SheetRow> best_to_worst(std::vector<SheetEntry> entries, int count) {
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const auto& a, const auto& b) { return a.iou > b.iou; });
+  std::vector<SheetRow> rows;
+  const auto have = int64_t(entries.size()), wanted = std::min<int64_t>(count, have);
+  for (int64_t i = 0; i < wanted; ++i)
+    rows.push_back(entries[size_t(wanted > 1 ? i * (have - 1) / (wanted - 1) : 0)].row);
+  return rows;
+}
+
+void publish(const Study& study, int64_t without_map, Session& session, RunRecord& record) {
+  Table table({"mask made from", "setting", "mean IoU"});
+  nlohmann::json rows = nlohmann::json::array();
+  for (const StudyColumn& column : study.columns()) {
+    rows.push_back(
+        {{"from", column.family}, {"setting", column.setting}, {"mean_iou", column.mean()}});
+    const bool is_one_of_many = column.family == "map" && &column != &study.best("map");
+    if (is_one_of_many) continue;
+    table.add({column.family, column.setting, fixed(column.mean(), 3)});
+  }
+  session.out << fmt::format("{} objects with a map, {} without\n\n", study.objects(), without_map)
+              << table;
+  record.results()["study"] = {
+      {"objects", study.objects()}, {"objects_without_map", without_map}, {"columns", rows}};
+}
+
+void study(const StudyCommandOptions& o, Session& session) {
+  const Dataset dataset = open_dataset(o.data, session);
+  const LabelStore store(o.labels);
+  const Settings settings = store.settings();
+  make_folder(o.out);
+  RunRecord record(session);
+  record.input(o.labels);
+  StudySpec spec;
+  const auto corners = settings.find("corners");
+  if (corners != settings.end() && corners->second == std::vector<std::string>{"aligned"})
+    spec.corners = Corners::kAligned;
+  spec.blur_reference_px = o.blur_reference;
+  Study study(spec);
+  std::vector<SheetEntry> entries;
+  std::vector<std::string> problems;
+  int64_t without_map = 0, done = 0;
+  Progress progress = session.progress("comparing", int64_t(dataset.records.size()));
+  for (const Record& image : dataset.records) {
+    stop_if_interrupted("stopped after ", done, " pictures");
+    progress.update(++done);
+    const std::optional<LabelledImage> labelled = store.read(image.id);
+    if (!labelled || labelled->objects.empty()) continue;
+    try {
+      const Image picture = read_image(image.image_path);
+      const std::vector<Image> truths = read_masks(image);
+      std::vector<StudyObject> objects;
+      for (const LabelledObject& object : labelled->objects) {
+        const Tensor map = store.read_map(image.id, object);
+        const Image& truth = truths.at(size_t(object.object));
+        objects.push_back({map, object.box, truth});
+        if (map.defined())
+          entries.push_back(sheet_entry(picture, *labelled, object, map, truth, spec.corners));
+        else
+          ++without_map;
+      }
+      study.add(picture, objects);
+    } catch (const Error& error) {
+      problems.push_back(error.what());
+    }
+  }
+  warn_of(problems, session);
+  check(study.objects() > 0, o.labels, ": has no maps of objects of this split");
+  publish(study, without_map, session, record);
+  const auto rows = best_to_worst(std::move(entries), o.sheet);
+  if (!rows.empty())
+    write_jpeg(o.out + "/sheet.jpg",
+               contact_sheet({"photograph", "map", "mask", "truth"}, rows, {240, 180}));
+  record.write(o.out + "/run.json");
+}
+
+}  // namespace
+
+void add_study(Program& program) {
+  auto o = std::make_shared<StudyCommandOptions>();
+  Command command =
+      program.add("study", "Mean IoU of the masks that maps, and filled boxes, become");
+  command.option("LABELS", o->labels, "folder of bbam pseudo-label").required();
+  add_data_options(command, o->data);
+  command.option("--out,-o", o->out, "folder for run.json and sheet.jpg").required();
+  command.option("--sheet", o->sheet, "objects on the sheet, from the best to the worst")
+      .between(0, 1000);
+  command
+      .option("--blur-reference", o->blur_reference,
+              "short side in pixels that the authors' blur is meant for, 375 for VOC; pictures of "
+              "another size get it in proportion; 0: as it is")
+      .between(0, 1e6);
+  command.footer(
+      "Compares, on objects that have a map and a true mask (void pixels do not count): the\n"
+      "filled box; the filled box refined by the CRF from several probabilities; the map,\n"
+      "rescaled inside its box, above its best single threshold; the map through the authors'\n"
+      "label step at several theta, and through the paper's at several marginals.");
+  command.action([o](Session& session) { study(*o, session); });
+}
+
+}  // namespace bbam
