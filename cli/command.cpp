@@ -281,7 +281,9 @@ class Machine {
     if (common.threads > 0) set_threads(common.threads);
     if (!profile_.empty()) profile::start();
   }
-  ~Machine() { profile::stop(); }
+  ~Machine() {
+    if (!profile_.empty()) profile::stop();
+  }
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
@@ -312,6 +314,14 @@ void Program::parse_and_run(const std::vector<std::string>& arguments, Session& 
   machine.finish(session);
   session.out << std::flush;
   check(session.out.good(), "standard output could not be written");
+}
+
+void Program::run_stage(const std::vector<std::string>& arguments, const Session& session) try {
+  Session stage{session.out, session.err, session.terminal};
+  stage.command_line = arguments;
+  parse_and_run(arguments, stage);
+} catch (const CLI::ParseError& error) {
+  fail(error.what());
 }
 
 int Program::run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,

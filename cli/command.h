@@ -104,6 +104,8 @@ class Program {
   // `err` that begins with "bbam: "), 130 after Ctrl-C. Nothing is thrown.
   int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
           bool terminal) noexcept;
+  // The same from within a command, with its streams; errors are thrown.
+  void run_stage(const std::vector<std::string>& arguments, const Session& session);
 
  private:
   struct Parser;
@@ -112,6 +114,7 @@ class Program {
 };
 
 // The program with all its commands.
+void add_all_commands(Program& program);
 int run_program(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
                 bool terminal = false) noexcept;
 

@@ -6,6 +6,7 @@ namespace bbam {
 
 void add_attribute(Program& program);
 void add_convert(Program& program);
+void add_demo(Program& program);
 void add_detect(Program& program);
 void add_devices(Program& program);
 void add_evaluate(Program& program);

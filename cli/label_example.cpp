@@ -22,7 +22,7 @@ void add_truth(const Dataset& dataset, const Record& record, const LabelledImage
   only.objects = {object};
   const LabelRun run{dataset, tasks, {only}};
   const MaskScores scores = evaluate_masks(labelled_records(run), labelled_instances(run), true);
-  example.iou = {{"filled box", scores.mean_box_iou()}, {"label", scores.mean_mask_iou()}};
+  example.iou = {{"filled box", scores.mean_box_iou()}, {"BBAM + CRF", scores.mean_mask_iou()}};
 }
 
 }  // namespace

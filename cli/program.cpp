@@ -2,9 +2,8 @@
 
 namespace bbam {
 
-int run_program(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
-                bool terminal) noexcept {
-  Program program;
+void add_all_commands(Program& program) {
+  add_demo(program);
   add_shapes(program);
   add_train_detector(program);
   add_detect(program);
@@ -15,6 +14,12 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
   add_report(program);
   add_convert(program);
   add_devices(program);
+}
+
+int run_program(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
+                bool terminal) noexcept {
+  Program program;
+  add_all_commands(program);
   return program.run(arguments, out, err, terminal);
 }
 

@@ -88,6 +88,8 @@ class PseudoLabelRun {
     for (const LabelTask& task : tasks_)
       if (auto image = store_.read(task.record->id)) run.images.push_back(std::move(*image));
     summarise(run, session_.out, record_.results());
+    for (const LabelledImage& image : run.images)
+      for (const auto& [stage, seconds] : image.seconds) record_.add_seconds(stage, seconds);
     if (run.images.size() < tasks_.size()) {
       session_.out << '\n'
                    << run.images.size() << " of " << tasks_.size()

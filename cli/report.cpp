@@ -25,8 +25,10 @@ std::string text_of(const ordered_json& value) {
 }
 
 void read_tables(const ordered_json& results, ReportData& data) {
+  // A stage's own headline stands in for one of the whole run.
+  const bool first = data.headline.empty();
   for (const auto& tile : results.value("headline", ordered_json::array()))
-    data.headline.emplace_back(text_of(tile.at("value")), text_of(tile.at("label")));
+    if (first) data.headline.emplace_back(text_of(tile.at("value")), text_of(tile.at("label")));
   for (const auto& entry : results.value("tables", ordered_json::array())) {
     ReportTable table{entry.value("title", ""), entry.value("note", ""), {}, {}};
     for (const auto& column : entry.at("columns")) table.columns.push_back(text_of(column));
@@ -40,15 +42,19 @@ void read_tables(const ordered_json& results, ReportData& data) {
   }
 }
 
+std::string command_of(const ordered_json& record) {
+  std::string line = "bbam";
+  for (const auto& word : record.value("command_line", ordered_json::array()))
+    line += " " + text_of(word);
+  return line;
+}
+
 void read_facts(const ordered_json& record, ReportData& data) {
   const auto add = [&](const char* name, const ordered_json& value) {
     if (!value.is_null()) data.facts.emplace_back(name, text_of(value));
   };
   add("Program", record.value("program", ordered_json()));
-  std::string line = "bbam";
-  for (const auto& word : record.value("command_line", ordered_json::array()))
-    line += " " + text_of(word);
-  data.facts.emplace_back("Command", line);
+  data.facts.emplace_back("Command", command_of(record));
   const ordered_json machine = record.value("machine", ordered_json::object());
   for (const auto& [name, value] : machine.items()) add(name.c_str(), value);
   for (const auto& input : record.value("inputs", ordered_json::array()))
@@ -67,7 +73,10 @@ void read_record(const fs::path& path, const std::string& stage, ReportData& dat
     for (const auto& [name, seconds] : stages.items())
       data.seconds.emplace_back(stage.empty() ? name : stage + ": " + name, seconds);
     if (record.contains("results")) read_tables(record["results"], data);
-    if (stage.empty() || data.facts.empty()) read_facts(record, data);
+    if (stage.empty() || data.facts.empty())
+      read_facts(record, data);
+    else
+      data.facts.emplace_back("Stage " + stage, command_of(record));
   } catch (const std::exception& error) {
     data.problems.push_back(join(path.string(), ": ", error.what(), "; left out"));
   }
@@ -93,6 +102,26 @@ std::vector<fs::path> folders_in(const fs::path& folder) {
   return folders;
 }
 
+// By the time at which each stage's record was written; folders without one come first.
+std::vector<fs::path> in_order_of_making(std::vector<fs::path> folders) {
+  const auto made = [](const fs::path& folder) {
+    std::error_code none;
+    const auto time = fs::last_write_time(folder / "run.json", none);
+    return none ? fs::file_time_type::min() : time;
+  };
+  std::stable_sort(folders.begin(), folders.end(),
+                   [&](const fs::path& a, const fs::path& b) { return made(a) < made(b); });
+  return folders;
+}
+
+void read_examples(const fs::path& folder, ReportData& data) {
+  for (const fs::path& place : folders_in(folder)) try {
+      data.examples.push_back(read_example(place.string(), data.problems));
+    } catch (const Error& error) {
+      data.problems.push_back(join(error.what(), "; left out"));
+    }
+}
+
 }  // namespace
 
 ReportData read_report_data(const std::string& folder) {
@@ -100,17 +129,14 @@ ReportData read_report_data(const std::string& folder) {
   ReportData data;
   const fs::path root(folder);
   read_record(root / "run.json", "", data);
-  read_log(root / "log.csv", "the detector", data);
-  for (const fs::path& stage : folders_in(root)) {
+  read_log(root / "log.csv", "this run", data);
+  read_examples(root / "objects", data);
+  for (const fs::path& stage : in_order_of_making(folders_in(root))) {
     if (stage.filename() == "objects") continue;
     read_record(stage / "run.json", stage.filename().string(), data);
     read_log(stage / "log.csv", stage.filename().string(), data);
+    read_examples(stage / "objects", data);
   }
-  for (const fs::path& place : folders_in(root / "objects")) try {
-      data.examples.push_back(read_example(place.string(), data.problems));
-    } catch (const Error& error) {
-      data.problems.push_back(join(error.what(), "; left out"));
-    }
   const bool empty = data.facts.empty() && data.logs.empty() && data.examples.empty();
   check(!empty, folder, ": holds no run.json, log.csv or objects/ that could be shown",
         data.problems.empty() ? "" : "; " + data.problems[0]);

@@ -5,7 +5,7 @@
 //                          tables:   [{title, note, columns: [...], rows: [[...], ...]}]
 //                          headline: [{value, label}]
 //   log.csv, */log.csv   the training log: column step, and a column for each loss
-//   objects/ID/          examples (cli/example.h)
+//   objects/ID/, */objects/ID/   examples (cli/example.h)
 #pragma once
 #include <string>
 #include <vector>

@@ -78,6 +78,15 @@ std::string mask_panel(const Example& e, const std::optional<Image>& mask,
   return panel(img(mask_overlay(e.picture, *mask, class_color(e.subject.label)), caption), caption);
 }
 
+// Relative to its highest value: the area term keeps the values of a late map small.
+Image map_picture(const Example& e, const Tensor& map) {
+  std::vector<float> values = map.to_vector<float>();
+  const float most = *std::max_element(values.begin(), values.end());
+  if (most > 0)
+    for (float& value : values) value /= most;
+  return heat_overlay(e.picture, Tensor::from(values, map.shape()));
+}
+
 // The maps one after the other, each laid over those before; in CSS alone.
 std::string animated_maps(const Example& e) {
   std::string inside, style;
@@ -88,7 +97,7 @@ std::string animated_maps(const Example& e) {
     if (k > 0)
       style += fmt::format("@keyframes {} {{0%,{:.1f}%{{opacity:0}}{:.1f}%,100%{{opacity:1}}}}",
                            name, share * double(k) - 6, share * double(k));
-    std::string tag = img(heat_overlay(e.picture, map), fmt::format("map at {}", iteration));
+    std::string tag = img(map_picture(e, map), fmt::format("map at {}", iteration));
     if (k > 0) tag.insert(4, " style=\"animation:" + name + " 6s infinite\"");
     inside += tag;
     ++k;
@@ -258,7 +267,7 @@ std::string object_card(const Example& e) {
   for (const auto& [iteration, map] : e.maps) {
     const std::string caption =
         fmt::format("map after {} iteration{}", iteration, iteration == 1 ? "" : "s");
-    html += panel(img(heat_overlay(e.picture, map), caption), caption);
+    html += panel(img(map_picture(e, map), caption), caption);
   }
   if (e.maps.empty()) html += "<p class=\"note\">There is no attribution map of this object.</p>";
   html += mask_panel(e, e.mask, "mask that came out");
@@ -272,7 +281,8 @@ std::string objects_section(const ReportData& data) {
     return html + "<p class=\"note\">No examples were found in this folder.</p></section>";
   html +=
       "<p>Each map says how much the detector needs a pixel. It begins as the filled boxes of "
-      "the proposals that are right; what can be taken away without changing the answer goes."
+      "the proposals that are right; what can be taken away without changing the answer goes. "
+      "Colours are relative to the highest value of each map."
       "</p><div class=\"heatbar\">not needed <i></i> needed</div>";
   for (const Example& e : data.examples) html += object_card(e);
   return html + "</section>";

@@ -1,0 +1,190 @@
+// bbam demo: the whole method on generated pictures, as the commands that a user would type, one
+// after the other. Stopped and started again, it goes on with the stage that was under way.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli/commands.h"
+#include "cli/label_store.h"
+#include "cli/report.h"
+#include "cli/run_record.h"
+#include "cli/table.h"
+#include "tensor/files.h"
+#include "tensor/profile.h"
+
+namespace bbam {
+namespace {
+
+using nlohmann::json;
+using Arguments = std::vector<std::string>;
+
+struct DemoOptions {
+  std::string out = "out/demo";
+  int train = 400, val = 60;  // pictures
+  int steps = 1500;           // of training
+  int objects = 12;           // explained
+  int iterations = 300;       // of each
+};
+
+// Small enough for minutes on two cores: a thin ResNet-18 from random weights, on pictures of
+// 192 x 144 pixels.
+constexpr const char* kDetector =
+    "--depth 18 --bottleneck-stride 3x3 --stem-width 32 --norm group --freeze-stages 0 "
+    "--fpn-channels 64 --head-width 256 --anchor-sizes 16,32,64,128,256 --rois-per-image 64 "
+    "--train-proposals 200 --test-proposals 100 --short-sides 144 --batch 4 --lr 0.08 --warmup 150";
+
+// The solver as in the paper; its maps become masks as in the authors' program (METHOD A7).
+constexpr const char* kLabels = "--label authors --theta-fg 0.5";
+
+Arguments words_of(const std::string& text) {
+  std::istringstream in(text);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+struct Best {
+  std::string setting;
+  double iou = -1;
+};
+
+class Demo {
+ public:
+  Demo(const DemoOptions& options, Session& session)
+      : options_(options), session_(session), record_(session) {}
+
+  void run() {
+    Settings decisive = session_.settings;
+    for (const char* name : {"out", "threads", "profile"}) decisive.erase(name);
+    LabelStore(options_.out).begin(decisive);
+    const double start_s = profile::now_s();
+    make_all();
+    summarise();
+    record_.write(path("run.json"));
+    for (const std::string& problem : write_report(options_.out, path("report.html")))
+      session_.warn(problem);
+    session_.out << fmt::format("\n{} in {}: open it in a browser\n", path("report.html"),
+                                format_duration(profile::now_s() - start_s));
+  }
+
+ private:
+  void make_all() {
+    const DemoOptions& o = options_;
+    const std::string data = " --data " + path("shapes"),
+                      weights = " --weights " + path("train/detector.safetensors");
+    stage("shapes", fmt::format("shapes --train {} --val {}", o.train, o.val));
+    const bool begun = std::filesystem::exists(path("train/checkpoint.safetensors"));
+    stage("train", fmt::format("train detector{} --split train --steps {} {}{}", data, o.steps,
+                               kDetector, begun ? " --resume" : ""));
+    stage("detect", "detect" + weights + data + " --split val");
+    stage("labels",
+          fmt::format("pseudo-label{}{} --split val --objects {} --examples {} "
+                      "--iterations {} --snapshots {} {}",
+                      weights, data, o.objects, o.objects, o.iterations, snapshots(), kLabels));
+    // Without a single map there is nothing to study.
+    if (result_of("labels")["mean_positives"] > 0)
+      stage("study", "study " + path("labels") + data + " --split val");
+  }
+
+  std::string snapshots() const {
+    std::string list = "1";
+    for (const int iteration : {50, 100})
+      if (iteration < options_.iterations) list += "," + std::to_string(iteration);
+    return list;
+  }
+
+  // Runs `bbam COMMAND --out OUT/NAME`, unless it was done before.
+  void stage(const std::string& name, const std::string& command) {
+    if (std::filesystem::exists(path(name + "/run.json"))) return;
+    const std::string line =
+        fmt::format("{} --out {} --device {} --precision {} --seed {}", command, path(name),
+                    to_string(session_.device),
+                    session_.precision == Precision::kTf32 ? "tf32" : "fp32", session_.seed);
+    session_.out << "\n$ bbam " << line << std::endl;
+    Program program;
+    add_all_commands(program);
+    program.run_stage(words_of(line), session_);
+  }
+
+  // The tables and tiles of the page, from what the stages have found.
+  void summarise() {
+    const json detected = result_of("detect")["boxes"], labelled = result_of("labels");
+    std::map<std::string, Best> best = best_of_study();
+    const int64_t objects = labelled["objects"];
+    const double seconds = labelled["seconds"]["solve"].get<double>() / double(objects);
+    const double ap50 = detected["voc_ap50"], mask_iou = labelled["mean_mask_iou"];
+    json& results = record_.results();
+    results = {{"voc_ap50", ap50}, {"mean_mask_iou", mask_iou}, {"seconds_per_object", seconds}};
+    results["headline"] = {
+        tile(percent(ap50) + " %",
+             fmt::format("average precision (IoU 0.5) of the detector on {} pictures that it has "
+                         "not seen",
+                         options_.val)),
+        tile(iou_text(best["filled box"].iou, 2), "mean IoU of the filled box with the true mask"),
+        tile(iou_text(best["filled box + CRF"].iou, 2),
+             "of the filled box refined by the CRF alone"),
+        tile(fixed(mask_iou, 2), fmt::format("of the masks that BBAM made of {} boxes", objects)),
+        tile(fixed(seconds, 1) + " s",
+             fmt::format("for each object, {} iterations", options_.iterations))};
+    json rows = json::array();
+    for (const char* family : {"filled box", "filled box + CRF", "map"})
+      rows.push_back({family, best[family].setting, iou_text(best[family].iou, 3)});
+    rows.push_back({"map + CRF", "the masks that were written", fixed(mask_iou, 3)});
+    const json columns = {"mask made from", "setting", "mean IoU"};
+    results["tables"] = {{{"title", "Masks against the truth"},
+                          {"note",
+                           "Of several settings the best: fill probabilities of the box, "
+                           "thresholds of the map itself."},
+                          {"columns", columns},
+                          {"rows", rows}}};
+  }
+
+  // By family; empty without a study.
+  std::map<std::string, Best> best_of_study() const {
+    std::map<std::string, Best> best;
+    if (!std::filesystem::exists(path("study/run.json"))) return best;
+    const json columns = result_of("study")["study"]["columns"];
+    for (const json& column : columns) {
+      Best& so_far = best[column["from"]];
+      const double iou = column["mean_iou"];
+      if (iou > so_far.iou) so_far = {column["setting"], iou};
+    }
+    return best;
+  }
+
+  static std::string iou_text(double iou, int digits) { return iou < 0 ? "-" : fixed(iou, digits); }
+
+  static json tile(const std::string& value, const std::string& label) {
+    return {{"value", value}, {"label", label}};
+  }
+
+  json result_of(const std::string& name) const {
+    return json::parse(read_file(path(name + "/run.json")))["results"];
+  }
+
+  std::string path(const std::string& entry) const { return options_.out + "/" + entry; }
+
+  const DemoOptions& options_;
+  Session& session_;
+  RunRecord record_;
+};
+
+}  // namespace
+
+void add_demo(Program& program) {
+  auto options = std::make_shared<DemoOptions>();
+  Command command =
+      program.add("demo", "The whole method on generated pictures; writes a report page");
+  command.option("--out", options->out, "folder to write; the page is report.html in it");
+  command.option("--train", options->train, "generated pictures to train on").between(1, 1e6);
+  command.option("--val", options->val, "and to be judged on").between(1, 1e6);
+  command.option("--steps", options->steps, "of training the detector").between(1, 1e7);
+  command.option("--objects", options->objects, "to make masks of").between(1, 1e6);
+  command.option("--iterations", options->iterations, "of each object's mask").between(1, 1e6);
+  command.footer("Runs shapes, train detector, detect, pseudo-label and report, and says how.");
+  command.action([options](Session& session) { Demo(*options, session).run(); });
+}
+
+}  // namespace bbam

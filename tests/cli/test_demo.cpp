@@ -1,0 +1,56 @@
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tensor/files.h"
+#include "tests/cli/run_command.h"
+#include "tests/temp_folder.h"
+
+using namespace bbam;
+using bbam::test::CommandResult;
+using bbam::test::contains;
+using bbam::test::is_error;
+using bbam::test::run_command;
+using bbam::test::TempFolder;
+
+TEST_CASE("demo: every stage runs, leaves its record, and the page is written") {
+  TempFolder folder;
+  const std::string out = folder.path("demo");
+  const std::vector<std::string> arguments{"demo", "--out",   out, "--train",   "4", "--val",
+                                           "2",    "--steps", "2", "--objects", "1", "--iterations",
+                                           "2"};
+  const CommandResult first = run_command(arguments);
+  INFO(first.err);
+  REQUIRE(first.status == 0);
+  for (const char* stage : {"shapes", "train", "detect", "labels"}) {
+    CHECK_MESSAGE(std::filesystem::exists(out + "/" + stage + "/run.json"), stage);
+    CHECK_MESSAGE(contains(first.out, std::string("--out ") + out + "/" + stage), stage);
+  }
+  CHECK(contains(first.out, "$ bbam train detector --data"));
+  const auto record = nlohmann::json::parse(read_file(out + "/run.json"));
+  CHECK(record["results"]["headline"].size() == 5);
+  const std::string page = read_file(out + "/report.html");
+  for (const char* part : {"Masks against the truth", "Stage train", "train: train detector",
+                           "labels: solve", "All settings"})
+    CHECK_MESSAGE(contains(page, part), part);
+
+  // What is done is not done again; a stage that is missing is.
+  const auto trained = std::filesystem::last_write_time(out + "/train/detector.safetensors");
+  std::filesystem::remove_all(out + "/detect");
+  const CommandResult second = run_command(arguments);
+  REQUIRE(second.status == 0);
+  CHECK(contains(second.out, "$ bbam detect"));
+  CHECK(!contains(second.out, "$ bbam train"));
+  CHECK(std::filesystem::last_write_time(out + "/train/detector.safetensors") == trained);
+
+  // The folder belongs to its settings.
+  std::vector<std::string> others = arguments;
+  others[8] = "3";
+  CHECK(is_error(run_command(others), "steps"));
+}
+
+TEST_CASE("demo: bad input") {
+  CHECK(is_error(run_command({"demo", "--out", "/proc/nowhere"}), "/proc/nowhere"));
+  CHECK(is_error(run_command({"demo", "--steps", "0"}), "--steps"));
+}
