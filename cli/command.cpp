@@ -51,6 +51,11 @@ class HelpFormatter : public CLI::Formatter {
     column_width(32);
     label("SUBCOMMAND", "COMMAND");
   }
+  std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
+    std::string name = CLI::Formatter::make_option_name(option, is_positional);
+    const size_t negated = name.find("{false}");  // CLI11's mark of --no-... flags
+    return negated == std::string::npos ? name : name.erase(negated, 7);
+  }
   std::string make_option_opts(const CLI::Option* option) const override {
     if (option->get_type_size() == 0) return "";
     std::string text = " " + option->get_type_name();

@@ -192,6 +192,36 @@ TEST_CASE("command: --profile writes a trace and prints the table") {
 TEST_CASE("command: every command of the program explains itself") {
   const CommandResult all = run_command({"--help"});
   REQUIRE(all.status == 0);
-  CHECK(contains(all.out, "devices"));
+  const std::vector<std::vector<std::string>> commands{{"demo"},
+                                                       {"shapes"},
+                                                       {"train", "detector"},
+                                                       {"detect"},
+                                                       {"attribute"},
+                                                       {"pseudo-label"},
+                                                       {"study"},
+                                                       {"evaluate", "boxes"},
+                                                       {"evaluate", "masks"},
+                                                       {"evaluate", "instances"},
+                                                       {"evaluate", "semantic"},
+                                                       {"convert"},
+                                                       {"report"},
+                                                       {"devices"}};
+  for (std::vector<std::string> words : commands) {
+    CHECK_MESSAGE(contains(all.out, "  " + words[0] + " "), words[0]);
+    words.push_back("--help");
+    const CommandResult help = run_command(words);
+    CHECK(help.status == 0);
+    CHECK(contains(help.out, "Usage: bbam " + words[0]));
+    CHECK(contains(help.out, "Common to all commands"));
+    words.back() = "--no-such-option";
+    CHECK(is_error(run_command(words), ""));
+  }
+}
+
+TEST_CASE("command: devices measures") {
   CHECK(is_error(run_command({"devices", "--seconds", "0"}), "--seconds"));
+  const CommandResult result = run_command({"devices", "--seconds", "0.01"});
+  CHECK(result.status == 0);
+  CHECK(contains(result.out, "gemm GFLOP/s"));
+  CHECK(contains(result.out, "\ncpu "));
 }

@@ -1,0 +1,109 @@
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/detector_file.h"
+#include "cli/instances_json.h"
+#include "datasets/image.h"
+#include "tensor/files.h"
+#include "tests/cli/run_command.h"
+#include "tests/cli/tiny_voc.h"
+#include "tests/temp_folder.h"
+
+using namespace bbam;
+using bbam::test::CommandResult;
+using bbam::test::contains;
+using bbam::test::is_error;
+using bbam::test::run_command;
+using bbam::test::TempFolder;
+
+namespace {
+
+// An untrained detector of cats and dogs, and pictures: what it finds is noise, but it finds.
+struct Fixture {
+  TempFolder folder;
+  std::string weights = folder.path("w.safetensors"), voc = folder.path("voc");
+
+  Fixture() {
+    DetectorCard card;
+    card.options = {.depth = 18,
+                    .stem_width = 8,
+                    .norm = "group",
+                    .freeze_stages = 0,
+                    .fpn_channels = 16,
+                    .head_width = 32,
+                    .anchor_sizes = {8, 16, 32, 64, 128},
+                    .test_proposals = 50};
+    card.classes = {"cat", "dog"};
+    card.short_side = 64;
+    card.long_side = 128;
+    FasterRcnn model(detector_spec(card.options, 2), 3);
+    save_detector(weights, model, card);
+    test::write_tiny_voc(voc);
+  }
+  std::string picture(const std::string& id) const { return voc + "/JPEGImages/" + id + ".jpg"; }
+};
+
+}  // namespace
+
+TEST_CASE("detect command: pictures, one of them bad") {
+  const Fixture f;
+  const std::string bad = f.folder.path("bad.jpg"), out = f.folder.path("out");
+  write_file(bad, "no picture");
+  const CommandResult result = run_command({"detect", "--weights", f.weights, f.picture("a"), bad,
+                                            f.picture("b"), "--out", out, "--score", "0.1"});
+  REQUIRE(result.status == 0);
+  CHECK(contains(result.err, "bad.jpg"));
+  CHECK(contains(result.err, "1 of 3 pictures were passed over"));
+  const auto found = read_instances(out + "/detections.json");
+  REQUIRE(!found.empty());
+  for (const Instance& instance : found) {
+    CHECK((instance.image_id == "a" || instance.image_id == "b"));
+    CHECK((instance.category == 1 || instance.category == 2));
+    CHECK(instance.score > 0.1);
+    CHECK(instance.box.x0 >= 0);
+    CHECK(instance.box.x1 <= 40.001);
+    CHECK(instance.box.y1 <= 30.001);
+  }
+  CHECK(read_image(out + "/a.jpg").size() == ImageSize{40, 30});
+  CHECK(read_image(out + "/a.jpg").pixels != read_image(f.picture("a")).pixels);
+  CHECK(!std::filesystem::exists(out + "/bad.jpg"));
+  CHECK(nlohmann::json::parse(read_file(out + "/run.json"))["inputs"][0]["path"] == f.weights);
+  CHECK(is_error(
+      run_command({"detect", "--weights", f.weights, f.picture("a"), "--config", "/nowhere"}),
+      "/nowhere"));
+}
+
+TEST_CASE("detect command: a split, and its figures") {
+  const Fixture f;
+  const std::string out = f.folder.path("out");
+  const CommandResult result =
+      run_command({"detect", "--weights", f.weights, "--data", f.voc, "--out", out});
+  REQUIRE(result.status == 0);
+  CHECK(contains(result.out, "VOC AP50"));
+  // The figures of detect are those of evaluate on the file that it has written.
+  REQUIRE(run_command({"evaluate", "boxes", out + "/detections.json", "--data", f.voc, "--out",
+                       f.folder.path("e.json")})
+              .status == 0);
+  const auto from_file = nlohmann::json::parse(read_file(f.folder.path("e.json")))["results"];
+  const auto at_once = nlohmann::json::parse(read_file(out + "/run.json"))["results"]["boxes"];
+  CHECK(at_once["coco"] == from_file["coco"]);
+  CHECK(at_once["voc_ap50"] == from_file["voc_ap50"]);
+}
+
+TEST_CASE("detect command: bad input") {
+  const Fixture f;
+  CHECK(is_error(run_command({"detect", "--weights", f.weights}), "either photographs or --data"));
+  CHECK(is_error(run_command({"detect", f.picture("a")}), "--weights"));
+  CHECK(is_error(run_command({"detect", "--weights", f.picture("a"), f.picture("a")}), "a.jpg"));
+  CHECK(is_error(run_command({"detect", "--weights", f.weights, "--data", f.voc, "--split", "x"}),
+                 "x"));
+  CHECK(is_error(
+      run_command({"detect", "--weights", f.weights, f.picture("a"), "--out", f.picture("b")}),
+      "b.jpg"));
+  const CommandResult none =
+      run_command({"detect", "--weights", f.weights, f.folder.path("no.jpg")});
+  CHECK(none.status == 1);
+  CHECK(contains(none.err, "none of the 1 pictures could be used"));
+}
