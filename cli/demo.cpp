@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "cli/commands.h"
-#include "cli/label_store.h"
+#include "cli/interrupt.h"
 #include "cli/report.h"
 #include "cli/run_record.h"
 #include "cli/table.h"
@@ -35,7 +35,7 @@ struct DemoOptions {
 constexpr const char* kDetector =
     "--depth 18 --bottleneck-stride 3x3 --stem-width 32 --norm group --freeze-stages 0 "
     "--fpn-channels 64 --head-width 256 --anchor-sizes 16,32,64,128,256 --rois-per-image 64 "
-    "--train-proposals 200 --test-proposals 100 --short-sides 144 --batch 4 --lr 0.08 --warmup 150";
+    "--train-proposals 200 --test-proposals 100 --short-sides 144 --batch 4 --lr 0.05 --warmup 150";
 
 // The solver as in the paper; its maps become masks as in the authors' program (METHOD A7).
 constexpr const char* kLabels = "--label authors --theta-fg 0.5";
@@ -58,7 +58,7 @@ class Demo {
   void run() {
     Settings decisive = session_.settings;
     for (const char* name : {"out", "threads", "profile"}) decisive.erase(name);
-    LabelStore(options_.out).begin(decisive);
+    claim_folder(options_.out, decisive);
     const double start_s = profile::now_s();
     make_all();
     summarise();
@@ -105,7 +105,11 @@ class Demo {
     session_.out << "\n$ bbam " << line << std::endl;
     Program program;
     add_all_commands(program);
-    program.run_stage(words_of(line), session_);
+    try {
+      program.run_stage(words_of(line), session_);
+    } catch (const Interrupted&) {
+      throw Interrupted("stopped; the same command goes on");
+    }
   }
 
   // The tables and tiles of the page, from what the stages have found.

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/npy.h"
+#include "cli/run_record.h"
 #include "tensor/check.h"
 #include "tensor/files.h"
 
@@ -82,37 +83,12 @@ const char* to_string(LabelSource source) {
 }
 
 void LabelStore::begin(const Settings& settings) {
-  for (const char* part : {"", "images", "maps", "SegmentationObject", "SegmentationClass"})
+  claim_folder(folder_, settings);
+  for (const char* part : {"images", "maps", "SegmentationObject", "SegmentationClass"})
     make_folder(path(part));
-  const std::string file = path("settings.json");
-  if (!std::filesystem::exists(file)) {
-    write_file(file, json(settings).dump(1) + "\n");
-    return;
-  }
-  const Settings before = this->settings();
-  const auto text = [](const Settings& s, const std::string& name) {
-    std::string joined;
-    if (const auto found = s.find(name); found != s.end())
-      for (const std::string& value : found->second) joined += (joined.empty() ? "" : ",") + value;
-    return joined;
-  };
-  Settings all = before;
-  all.insert(settings.begin(), settings.end());
-  for (const auto& [name, values] : all)
-    check(text(before, name) == text(settings, name), folder_, ": was begun with ", name, " '",
-          text(before, name), "', not '", text(settings, name),
-          "'; go on with the same settings, or write to another folder");
 }
 
-Settings LabelStore::settings() const {
-  const std::string file = path("settings.json");
-  const json value = json::parse(read_file(file), nullptr, false);
-  try {
-    return value.get<Settings>();
-  } catch (const json::exception&) {
-    fail(file, ": is not the settings of a bbam pseudo-label run");
-  }
-}
+Settings LabelStore::settings() const { return settings_of_folder(folder_); }
 
 std::optional<LabelledImage> LabelStore::read(const std::string& image_id) const {
   const std::string file = path("images/" + file_name(image_id) + ".json");

@@ -243,9 +243,12 @@ std::string iou_bars(const Example& e) {
 std::string curve_chart(const Example& e) {
   if (!e.curve.has("iteration")) return "";
   std::vector<Series> series;
-  for (const std::string& name : e.curve.columns)
-    if (name != "iteration")
-      series.push_back({name, e.curve.column("iteration"), e.curve.column(name)});
+  for (const std::string& name : e.curve.columns) {
+    const std::vector<double> values = e.curve.column(name);
+    const bool unused = std::all_of(values.begin(), values.end(), [](double v) { return v == 0; });
+    if (name != "iteration" && !unused)
+      series.push_back({name, e.curve.column("iteration"), values});
+  }
   return svg_chart(series,
                    {.x_label = "iteration", .y_label = "Objective", .width = 420, .height = 300});
 }

@@ -138,6 +138,36 @@ Settings settings_of_run_record(const std::string& text) {
   return settings;
 }
 
+void claim_folder(const std::string& folder, const Settings& settings) {
+  make_folder(folder);
+  const std::string file = (fs::path(folder) / "settings.json").string();
+  if (!fs::exists(file)) {
+    write_file(file, json(settings).dump(1) + "\n");
+    return;
+  }
+  const Settings before = settings_of_folder(folder);
+  const auto text = [](const Settings& s, const std::string& name) {
+    const auto found = s.find(name);
+    return found == s.end() ? "" : fmt::format("{}", fmt::join(found->second, ","));
+  };
+  Settings all = before;
+  all.insert(settings.begin(), settings.end());
+  for (const auto& [name, values] : all)
+    check(text(before, name) == text(settings, name), folder, ": was begun with ", name, " '",
+          text(before, name), "', not '", text(settings, name),
+          "'; go on with the same settings, or write to another folder");
+}
+
+Settings settings_of_folder(const std::string& folder) {
+  const std::string file = (fs::path(folder) / "settings.json").string();
+  const json value = json::parse(read_file(file), nullptr, false);
+  try {
+    return value.get<Settings>();
+  } catch (const json::exception&) {
+    fail(file, ": is damaged, or not the settings of a run");
+  }
+}
+
 std::string library_versions() {
   const dnnl_version_t* dnn = dnnl_version();
   std::string blas = openblas_get_config();

@@ -57,6 +57,12 @@ std::string hash_input(const std::string& path);
 // The settings of a run.json's text; throws Error when it is none.
 Settings settings_of_run_record(const std::string& text);
 
+// A folder that belongs to one run: creates it and notes these settings in settings.json, or, where
+// it is there already, throws Error naming the first setting that differs.
+void claim_folder(const std::string& folder, const Settings& settings);
+// Throws Error when the folder belongs to no run.
+Settings settings_of_folder(const std::string& folder);
+
 // "oneDNN 2.6.0, OpenBLAS 0.3.21, ..." and the CUDA ones where built with them.
 std::string library_versions();
 std::string processor_name();

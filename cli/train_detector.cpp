@@ -109,9 +109,9 @@ class DetectorRun {
     LossValues loss;
     try {
       loss = train_step(model_, *optimizer_, input, rate, {.seed = session_.seed, .step = step_});
-    } catch (const Error& error) {
+    } catch (const Error&) {
       save_checkpoint();
-      fail("step ", step_ + 1, ": ", error.what(), "; a lower --lr or a longer --warmup may help");
+      throw;
     }
     ++step_;
     log_ += fmt::format("{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g}\n", step_, rate, loss.total,

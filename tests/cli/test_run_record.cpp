@@ -70,3 +70,26 @@ TEST_CASE("run record: what run.json holds") {
   CHECK(json["machine"]["threads"] == threads());
   CHECK(json["machine"]["libraries"].get<std::string>().find("oneDNN") == 0);
 }
+
+TEST_CASE("run record: a folder belongs to the settings that it was begun with") {
+  TempFolder folder;
+  const std::string place = folder.path("run");
+  const Settings settings{{"lr", {"0.02"}}, {"sizes", {"1", "2"}}};
+  claim_folder(place, settings);
+  claim_folder(place, settings);
+  CHECK(settings_of_folder(place) == settings);
+  const auto message = [&](const Settings& other) -> std::string {
+    try {
+      claim_folder(place, other);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  CHECK(message({{"lr", {"0.02"}}, {"sizes", {"1", "3"}}}).find("sizes '1,2', not '1,3'") !=
+        std::string::npos);
+  CHECK(message({{"lr", {"0.02"}}}).find("sizes '1,2', not ''") != std::string::npos);
+  write_file(place + "/settings.json", "{");
+  CHECK(message(settings).find("settings.json: is damaged") != std::string::npos);
+  CHECK_THROWS_AS(settings_of_folder(folder.path("none")), Error);
+}
