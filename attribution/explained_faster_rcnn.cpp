@@ -13,7 +13,7 @@ ExplainedFasterRcnn::ExplainedFasterRcnn(FasterRcnn& detector) : detector_(detec
 }
 
 BoxPredictions ExplainedFasterRcnn::predict(const Variable& images, const Tensor& rois) {
-  const std::vector<Variable> levels = detector_.features(images, detector_.levels_of(rois));
+  const std::vector<Variable> levels = detector_.features_for(images, rois);
   const BoxHeadOutput output = detector_.box_head(levels, rois);
   return {output.class_logits, output.deltas};
 }

@@ -74,9 +74,16 @@ void FasterRcnn::visit(const std::string& prefix, const ParameterVisitor& f) {
   box_head_.visit(prefix + "roi_heads.", f);
 }
 
-std::vector<Variable> FasterRcnn::features(const Variable& images,
-                                           const std::vector<bool>& wanted) {
-  return fpn_.forward(body_.forward(images), wanted);
+std::vector<Variable> FasterRcnn::features(const Variable& images) {
+  return fpn_.forward(body_.forward(images));
+}
+
+std::vector<Variable> FasterRcnn::features_for(const Variable& images, const Tensor& rois) {
+  const std::vector<Variable> stages = body_.forward(images);
+  std::vector<Shape> shapes;
+  for (const Variable& stage : stages) shapes.push_back(stage.shape());
+  return fpn_.forward(stages,
+                      pool_windows(shapes, rois, spec_.roi_heads.pooler, spec_.legacy_plus_one));
 }
 
 RpnOutput FasterRcnn::rpn(const std::vector<Variable>& features) const {

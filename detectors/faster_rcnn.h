@@ -50,8 +50,11 @@ class FasterRcnn : public Module {
   void set_training(bool training) { body_.set_training(training); }
 
   // ---- the stages
-  // P2..P5. Only levels marked in `wanted` are computed (all when empty); the others are undefined.
-  std::vector<Variable> features(const Variable& images, const std::vector<bool>& wanted = {});
+  // P2..P5.
+  std::vector<Variable> features(const Variable& images);
+  // The same as far as box_head() reads them for these RoIs; elsewhere they are 0, and levels that
+  // no RoI lies on are undefined.
+  std::vector<Variable> features_for(const Variable& images, const Tensor& rois);
   // On P2..P5 and P6, which is every second pixel of P5.
   RpnOutput rpn(const std::vector<Variable>& features) const;
   std::vector<Proposals> propose(const RpnOutput& output, const std::vector<FrameSize>& frames,
@@ -60,7 +63,7 @@ class FasterRcnn : public Module {
   BoxHeadOutput box_head(const std::vector<Variable>& features, const Tensor& rois) const;
   // (R, 4 (C + 1)): the boxes that deltas, (R, 4 (C + 1)), make of the RoIs; not clipped.
   Tensor decode(const Tensor& deltas, const Tensor& rois) const;
-  // Which of P2..P5 these RoIs are pooled from: the `wanted` of features().
+  // Which of P2..P5 these RoIs are pooled from.
   std::vector<bool> levels_of(const Tensor& rois) const;
 
   // backbone.body.*, backbone.fpn.*, rpn.head.*, roi_heads.*

@@ -10,6 +10,15 @@
 namespace bbam {
 namespace {
 
+// Feature pixels per image pixel.
+double scale_of(size_t level, const PoolerSpec& spec) {
+  return std::ldexp(1.0, -int(spec.finest + int64_t(level)));
+}
+
+RoiAlignSpec align_spec(const PoolerSpec& spec) {
+  return {.out_h = spec.bins, .out_w = spec.bins, .sampling_ratio = spec.samples, .aligned = false};
+}
+
 // The levels that have features, and where each level went among them (-1: not there).
 struct Defined {
   std::vector<Variable> features;
@@ -23,7 +32,7 @@ Defined defined_levels(const std::vector<Variable>& features, const PoolerSpec& 
     defined.place.push_back(features[level].defined() ? int64_t(defined.features.size()) : -1);
     if (!features[level].defined()) continue;
     defined.features.push_back(features[level]);
-    defined.scales.push_back(std::ldexp(1.0, -int(spec.finest + int64_t(level))));
+    defined.scales.push_back(scale_of(level, spec));
   }
   return defined;
 }
@@ -58,15 +67,26 @@ Tensor roi_levels(const Tensor& rois, const PoolerSpec& spec) {
   return Tensor::from(levels).to(rois.device());
 }
 
+std::vector<std::vector<Window>> pool_windows(const std::vector<Shape>& features,
+                                              const Tensor& rois, const PoolerSpec& spec,
+                                              bool legacy_plus_one) {
+  const Tensor levels = roi_levels(rois, spec);
+  const Tensor corners = legacy_plus_one ? to_last_pixels(rois) : rois;
+  std::vector<std::vector<Window>> windows;
+  for (size_t level = 0; level < features.size(); ++level)
+    windows.push_back(roi_align_windows(features[level], scale_of(level, spec), corners, levels,
+                                        int64_t(level), align_spec(spec)));
+  return windows;
+}
+
 Variable pool(const std::vector<Variable>& features, const Tensor& rois, const PoolerSpec& spec,
               bool legacy_plus_one) {
   check(int64_t(features.size()) == spec.coarsest - spec.finest + 1, "pool: ", features.size(),
         " levels of features; expected P", spec.finest, " to P", spec.coarsest);
   const Defined defined = defined_levels(features, spec);
   const Tensor places = places_of(roi_levels(rois, spec), defined, spec.finest).to(rois.device());
-  return roi_align_levels(
-      defined.features, defined.scales, legacy_plus_one ? to_last_pixels(rois) : rois, places,
-      {.out_h = spec.bins, .out_w = spec.bins, .sampling_ratio = spec.samples, .aligned = false});
+  return roi_align_levels(defined.features, defined.scales,
+                          legacy_plus_one ? to_last_pixels(rois) : rois, places, align_spec(spec));
 }
 
 }  // namespace bbam

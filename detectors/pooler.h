@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "autograd/variable.h"
+#include "layers/window.h"
 
 namespace bbam {
 
@@ -19,6 +20,11 @@ struct PoolerSpec {
 // y1: floor(canonical_level + log2(sqrt(area) / canonical_size_px + 1e-6)), within the levels there
 // are. In half-open boxes the area is METHOD B1's "area with +1".
 Tensor roi_levels(const Tensor& rois, const PoolerSpec& spec);
+
+// For P2..P5 of these shapes, (N, H, W, C), the windows of each image that pool() reads.
+std::vector<std::vector<Window>> pool_windows(const std::vector<Shape>& features,
+                                              const Tensor& rois, const PoolerSpec& spec,
+                                              bool legacy_plus_one);
 
 // (R, bins, bins, C) from features P2..P5, (N, H, W, C) each, of which only those that a RoI lies
 // on need be defined, and rois: (R, 5). Gradients flow to the features. Under legacy_plus_one

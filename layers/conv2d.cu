@@ -12,7 +12,10 @@ template <class T>
 struct ReluGate {
   const T *dy, *y;
   T* gated;
-  HD void operator()(int64_t i) const { gated[i] = y[i] > T(0) ? dy[i] : T(0); }
+  HD void operator()(int64_t i) const {
+    const T g = dy[i];  // loaded in any case: a load under a condition is not vectorised
+    gated[i] = y[i] > T(0) ? g : T(0);
+  }
 };
 
 Tensor relu_gate(const Tensor& dy, const Tensor& y) {

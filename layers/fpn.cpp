@@ -1,6 +1,8 @@
 #include "layers/fpn.h"
 
-#include "layers/elementwise.h"
+#include <algorithm>
+
+#include "layers/conv_windows.h"
 #include "layers/resize.h"
 
 namespace bbam {
@@ -13,27 +15,47 @@ Fpn::Fpn(const std::vector<int>& widths, const FpnSpec& spec, Initializer& init)
   }
 }
 
-std::vector<Variable> Fpn::forward(const std::vector<Variable>& features,
-                                   const std::vector<bool>& wanted) {
+std::vector<Variable> Fpn::top_down(const std::vector<Variable>& features, size_t finest) const {
   check(features.size() == laterals_.size(), "FPN: ", features.size(), " levels; expected ",
         laterals_.size());
-  std::vector<Variable> levels(features.size());
-  size_t finest = 0;
-  while (finest < wanted.size() && !wanted[finest]) ++finest;
-  Variable path;  // the sum of laterals so far, coarse to fine
+  std::vector<Variable> path(features.size());
   for (size_t level = features.size(); level-- > finest;) {
     const Conv2d& lateral = laterals_[level];
     Variable coarser;
-    if (path.defined()) {
+    if (level + 1 < features.size()) {
       const int64_t h = features[level].dim(1), w = features[level].dim(2);
       coarser = spec_.top_down == TopDown::kBilinear
-                    ? resize_bilinear(path, h, w, Corners::kHalfPixel)
-                    : resize_nearest(path, h, w);
+                    ? resize_bilinear(path[level + 1], h, w, Corners::kHalfPixel)
+                    : resize_nearest(path[level + 1], h, w);
     }
-    path = conv2d(features[level], lateral.weight, lateral.spec,
-                  {.bias = lateral.bias, .residual = coarser});
-    if (wanted.empty() || wanted[level]) levels[level] = outputs_[level](path);
+    path[level] = conv2d(features[level], lateral.weight, lateral.spec,
+                         {.bias = lateral.bias, .residual = coarser});
   }
+  return path;
+}
+
+std::vector<Variable> Fpn::forward(const std::vector<Variable>& features) {
+  std::vector<Variable> levels = top_down(features, 0);
+  for (size_t level = 0; level < levels.size(); ++level)
+    levels[level] = outputs_[level](levels[level]);
+  return levels;
+}
+
+std::vector<Variable> Fpn::forward(const std::vector<Variable>& features,
+                                   const std::vector<std::vector<Window>>& windows) {
+  check(windows.size() == features.size(), "FPN: windows of ", windows.size(), " levels for ",
+        features.size());
+  const auto is_read = [&](size_t level) {
+    return std::any_of(windows[level].begin(), windows[level].end(),
+                       [](const Window& w) { return !w.empty(); });
+  };
+  size_t finest = 0;
+  while (finest < windows.size() && !is_read(finest)) ++finest;
+  std::vector<Variable> levels = top_down(features, finest);
+  for (size_t level = finest; level < levels.size(); ++level)
+    levels[level] = is_read(level)
+                        ? conv2d_in_windows(levels[level], outputs_[level], windows[level])
+                        : Variable();
   return levels;
 }
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "layers/module.h"
+#include "layers/window.h"
 
 namespace bbam {
 
@@ -20,14 +21,19 @@ class Fpn : public Module {
  public:
   Fpn(const std::vector<int>& widths, const FpnSpec& spec, Initializer& init);
 
-  // features: C2..C5; returns P2..P5, (N, H, W, channels). Only levels marked in `wanted` (all when
-  // empty) are computed, and of the top-down path only what they need; the others are undefined.
+  // features: C2..C5; returns P2..P5, (N, H, W, channels).
+  std::vector<Variable> forward(const std::vector<Variable>& features);
+  // The same for a reader who says what is read: windows[level][n] of image n. Elsewhere a level
+  // is 0; a level that no image needs is undefined, and so is the top-down path below it.
   std::vector<Variable> forward(const std::vector<Variable>& features,
-                                const std::vector<bool>& wanted = {});
+                                const std::vector<std::vector<Window>>& windows);
   // inner_blocks.L.weight (1x1 laterals), layer_blocks.L.weight (3x3 outputs), L = 0 for P2.
   void visit(const std::string& prefix, const ParameterVisitor& f) override;
 
  private:
+  // The sum of laterals from the coarsest level down to `finest`; finer ones are undefined.
+  std::vector<Variable> top_down(const std::vector<Variable>& features, size_t finest) const;
+
   FpnSpec spec_;
   std::vector<Conv2d> laterals_, outputs_;
 };

@@ -1,6 +1,7 @@
 // Glossary: p, q bin row and column; s sample inside a bin; N images, H x W features, C channels.
 #include "layers/roi_align.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tensor/math.h"
@@ -245,9 +246,9 @@ Lists lists_of(const Assignment& all, int32_t level, int64_t images, Device devi
           Tensor::from(starts, {images + 1}, device)};
 }
 
-Grid grid_of(const Variable& features, double scale, const RoiAlignSpec& spec) {
-  return {features.dim(1), features.dim(2),     scale,       spec.out_h,
-          spec.out_w,      spec.sampling_ratio, spec.aligned};
+Grid grid_of(const Shape& features, double scale, const RoiAlignSpec& spec) {
+  return {features[1], features[2],         scale,       spec.out_h,
+          spec.out_w,  spec.sampling_ratio, spec.aligned};
 }
 
 int threads_for(int64_t channels) {
@@ -331,8 +332,8 @@ Variable roi_align_levels(const std::vector<Variable>& features, const std::vect
   std::vector<Grid> grids;
   std::vector<Shape> shapes;
   for (size_t i = 0; i < features.size(); ++i) {
-    grids.push_back(grid_of(features[i], scales[i], spec));
     shapes.push_back(features[i].shape());
+    grids.push_back(grid_of(shapes.back(), scales[i], spec));
   }
   const Tensor y = dispatch_float(features[0].dtype(), [&](auto t) {
     return forward<decltype(t)>(features, grids, rois, level_of_roi.cast(DType::kI32));
@@ -347,6 +348,31 @@ Variable roi_align_levels(const std::vector<Variable>& features, const std::vect
               }));
     }
   });
+}
+
+std::vector<Window> roi_align_windows(const Shape& features, double spatial_scale,
+                                      const Tensor& rois, const Tensor& level_of_roi, int64_t level,
+                                      const RoiAlignSpec& spec) {
+  check_shape(rois, {-1, kRoiColumns}, "roi_align: rois");
+  check_shape(level_of_roi, {rois.dim(0)}, "roi_align: level_of_roi");
+  const Assignment all = assign(rois, level_of_roi, features[0], kMaxLevels);
+  const Grid grid = grid_of(features, spatial_scale, spec);
+  const std::vector<float> values = rois.to_vector<float>();
+  auto windows = std::vector<Window>(size_t(features[0]));
+  for (size_t r = 0; r < all.image.size(); ++r) {
+    if (all.level[r] != level) continue;
+    int top, bottom, left, right;
+    grid.rows(values.data() + r * kRoiColumns).pixels(&top, &bottom);
+    grid.columns(values.data() + r * kRoiColumns).pixels(&left, &right);
+    const Window read{top, bottom + 1, left, right + 1};
+    Window& w = windows[size_t(all.image[r])];
+    if (w.empty())
+      w = read;
+    else if (!read.empty())
+      w = {std::min(w.top, read.top), std::max(w.bottom, read.bottom), std::min(w.left, read.left),
+           std::max(w.right, read.right)};
+  }
+  return windows;
 }
 
 }  // namespace bbam

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "autograd/variable.h"
+#include "layers/window.h"
 
 namespace bbam {
 
@@ -32,5 +33,11 @@ Variable roi_align(const Variable& features, const Tensor& rois, double spatial_
 Variable roi_align_levels(const std::vector<Variable>& features, const std::vector<double>& scales,
                           const Tensor& rois, const Tensor& level_of_roi,
                           const RoiAlignSpec& spec = {});
+
+// For each image of a level, the smallest window of its features, (N, H, W, C), that the RoIs of
+// that level read: outside it the features may be anything.
+std::vector<Window> roi_align_windows(const Shape& features, double spatial_scale,
+                                      const Tensor& rois, const Tensor& level_of_roi, int64_t level,
+                                      const RoiAlignSpec& spec = {});
 
 }  // namespace bbam

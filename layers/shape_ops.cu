@@ -191,6 +191,21 @@ Variable slice(const Variable& x, int axis, int64_t begin, int64_t end) {
   });
 }
 
+Variable pad_zeros(const Variable& x, int axis, int64_t before, int64_t after) {
+  const Shape inside = x.shape();
+  axis = positive_axis(inside, axis, "pad_zeros");
+  check(before >= 0 && after >= 0, "pad_zeros by ", before, " and ", after);
+  Shape shape = inside;
+  shape[axis] += before + after;
+  Tensor y = Tensor::zeros(shape, x.dtype(), x.device());
+  copy_entries("pad_zeros", x.value(), 0, y, before, axis, inside[axis]);
+  return record("pad_zeros", y, {x}, [inside, axis, before](const Tensor& dy, Gradients& dx) {
+    Tensor d = Tensor::empty(inside, dy.dtype(), dy.device());
+    copy_entries("pad_zeros.backward", dy, before, d, 0, axis, inside[axis]);
+    dx.give(0, d);
+  });
+}
+
 Variable transpose(const Variable& x) {
   check(x.rank() == 2, "transpose of ", x.value(), "; expected a matrix");
   return record("transpose", transposed(x.value()), {x},

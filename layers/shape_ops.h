@@ -17,6 +17,9 @@ Variable concat(const std::vector<Variable>& parts, int axis);
 // [begin, end) along `axis`.
 Variable slice(const Variable& x, int axis, int64_t begin, int64_t end);
 
+// `before` and `after` zeros around x along `axis`: what slice undoes.
+Variable pad_zeros(const Variable& x, int axis, int64_t before, int64_t after);
+
 // (M, N) -> (N, M)
 Variable transpose(const Variable& x);
 

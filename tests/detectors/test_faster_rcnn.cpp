@@ -84,11 +84,12 @@ TEST_CASE("faster rcnn: only the levels asked for, and those that RoIs need") {
   const Tensor rois = Tensor::from<float>({0, 4, 4, 16, 20, 1, 10, 10, 12, 12}, {2, 5});
   CHECK(model.levels_of(rois) == std::vector<bool>{true, false, false, false});
   const auto all = model.features(images);
-  const auto some = model.features(images, model.levels_of(rois));
+  const auto some = model.features_for(images, rois);
   CHECK_FALSE(some[1].defined());
-  CHECK(some[0].value().to_vector<float>() == all[0].value().to_vector<float>());
-  CHECK(model.box_head(some, rois).deltas.value().to_vector<float>() ==
-        model.box_head(all, rois).deltas.value().to_vector<float>());
+  const Tensor expected = model.box_head(all, rois).deltas.value();
+  const auto given = model.box_head(some, rois).deltas.value().to_vector<float>();
+  for (size_t i = 0; i < given.size(); ++i)  // another extent may sum in another order
+    CHECK(given[i] == doctest::Approx(expected.to_vector<float>()[i]).epsilon(1e-4));
 }
 
 TEST_CASE("faster rcnn: decoding box head deltas moves the RoI per class") {
@@ -193,7 +194,7 @@ TEST_CASE("faster rcnn: METHOD A3, the box head's answers have gradients on the 
   freeze(model);
   const Variable images(test::tiny_batch().images, true);
   const Tensor rois = Tensor::from<float>({0, 8, 10, 40, 34}, {1, 5});
-  const auto features = model.features(images, model.levels_of(rois));
+  const auto features = model.features_for(images, rois);
   const BoxHeadOutput output = model.box_head(features, rois);
   backward(add(sum(abs(output.class_logits)), sum(abs(output.deltas))));
   REQUIRE(images.grad().defined());

@@ -180,6 +180,49 @@ TEST_CASE("roi_align: a level that no RoI reads receives no gradient") {
   CHECK(coarse.grad().defined());
 }
 
+TEST_CASE("roi_align_windows: what lies outside them is never read, and they are no larger") {
+  const Tensor rois = Tensor::from<float>({0, 20, 9,  47, 30, 0, 33, 15, 60, 31,  // two unite
+                                           1, 70, 50, 90, 99, 1, 5,  5,  9,  9,   // of two levels
+                                           2, -9, -9, 4,  3},                     // at the border
+                                          {5, 5});
+  const Tensor level = Tensor::from<int64_t>({0, 0, 0, 1, 0});
+  const Shape shape{4, 14, 20, 2};
+  for (const bool aligned : {false, true}) {
+    const RoiAlignSpec spec{.aligned = aligned};
+    const std::vector<Window> windows = roi_align_windows(shape, 0.25, rois, level, 0, spec);
+    REQUIRE(windows.size() == 4);
+    CHECK(windows[3].empty());
+    const auto pooled = [&](const Tensor& x) {
+      const Variable coarse(Tensor::zeros({4, 7, 10, 2}));
+      return roi_align_levels({Variable(x), coarse}, {0.25, 0.125}, rois, level, spec)
+          .value()
+          .to_vector<float>();
+    };
+    std::vector<float> values = test::random_tensor(shape, 8).cast(DType::kF32).to_vector<float>();
+    const auto expected = pooled(Tensor::from(values, shape));
+    std::vector<float> poisoned = values;
+    for (size_t i = 0; i < values.size(); ++i) {
+      const auto pixel = int64_t(i) / 2, column = pixel % 20, row = pixel / 20 % 14;
+      const Window& w = windows[size_t(pixel / 280)];
+      if (row < w.top || row >= w.bottom || column < w.left || column >= w.right) poisoned[i] = NAN;
+    }
+    CHECK(pooled(Tensor::from(poisoned, shape)) == expected);
+    // Each side of a window is read: poison there shows.
+    for (size_t n = 0; n < 3; ++n) {
+      const Window& w = windows[n];
+      for (const auto& [row, column] : {std::pair{w.top, w.left}, {w.bottom - 1, w.right - 1}}) {
+        for (int64_t k = 0; k < 20; ++k) {
+          poisoned = values;
+          poisoned[size_t(((int64_t(n) * 14 + row) * 20 + k) * 2)] = NAN;
+          if (k >= w.left && k < w.right && pooled(Tensor::from(poisoned, shape)) != expected)
+            break;
+          CHECK(k < 19);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("roi_align: bad RoIs are refused") {
   const Variable x(Tensor::zeros({2, 4, 4, 1}));
   const auto align = [&](Roi roi) { roi_align(x, tensor_of({roi}), 1); };

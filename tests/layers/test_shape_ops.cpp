@@ -141,6 +141,37 @@ TEST_CASE("op concat") {
   CHECK_THROWS_AS(concat({}, 0), Error);
 }
 
+TEST_CASE("op pad_zeros") {
+  const auto example = [](const char* what, Shape shape, int axis, int64_t before, int64_t after) {
+    const auto oracle = [=](const std::vector<Tensor>& v) {
+      std::vector<int64_t> extent{shape[0], shape[1], shape[2]};
+      extent[size_t(axis)] += before + after;
+      std::vector<double> y;
+      for (int64_t i = 0; i < extent[0]; ++i)
+        for (int64_t j = 0; j < extent[1]; ++j)
+          for (int64_t k = 0; k < extent[2]; ++k) {
+            std::vector<int64_t> at{i, j, k};
+            at[size_t(axis)] -= before;
+            const bool is_inside = at[size_t(axis)] >= 0 && at[size_t(axis)] < shape[axis];
+            y.push_back(is_inside ? element(v[0], at) : 0.0);
+          }
+      return y;
+    };
+    return Example{
+        what,
+        {random_tensor(shape, 602)},
+        [=](const std::vector<Variable>& v) { return pad_zeros(v[0], axis, before, after); },
+        oracle};
+  };
+  run({.op = "pad_zeros",
+       .examples = {example("first axis", {2, 2, 3}, 0, 1, 2),
+                    example("middle", {2, 3, 3}, 1, 0, 4), example("last", {3, 1, 17}, 2, 5, 0),
+                    example("none", {3, 1, 5}, 2, 0, 0),
+                    example("around nothing", {3, 0, 2}, 1, 1, 2)}});
+  CHECK_THROWS_WITH_AS(pad_zeros(Variable(Tensor::zeros({3})), 0, -1, 4), doctest::Contains("-1"),
+                       Error);
+}
+
 TEST_CASE("op slice") {
   run({.op = "slice",
        .examples = {slice_example("first axis", {5, 2, 3}, 0, 1, 4),
