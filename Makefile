@@ -101,7 +101,7 @@ gradcheck: tests
 	@$(BUILD)/$(VARIANT)/tests --gradcheck
 bench: deps
 	@$(parallel_make) $(BUILD)/$(VARIANT)/bench
-	@$(BUILD)/$(VARIANT)/bench $(BUILD)/bench.json
+	@$(BUILD)/$(VARIANT)/bench $(BUILD)/bench.json $(BENCH)
 	@if command -v $(PYTHON) >/dev/null; then $(PYTHON) bench/peers/compare.py $(BUILD)/bench.json; \
 	 else echo "no $(PYTHON) here: not compared with PyTorch and pydensecrf"; fi
 

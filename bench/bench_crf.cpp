@@ -7,6 +7,7 @@
 #include "bench/pair.h"
 #include "datasets/shapes.h"
 #include "segmenters/dense_crf.h"
+#include "tensor/device.h"
 #include "tensor/files.h"
 #include "tensor/random.h"
 
@@ -36,7 +37,7 @@ Tensor bumps(int64_t height, int64_t width, int64_t labels) {
 
 nlohmann::json bench_crf() {
   fmt::print("\ndense CRF, 500 x 375, 10 iterations, set-up included\n");
-  fmt::print("{:<28} {:>8} {:>10}\n", "kernels", "labels", "ms");
+  fmt::print("{:<28} {:>8} {:>8} {:>10}\n", "kernels", "labels", "threads", "ms");
   const Image picture = draw_scene({.width = 500, .height = 375, .seed = 4}, 1).picture;
   const Tensor image = Tensor::from(picture.pixels, {375, 500, 3});
   // The peer reads the very picture: a header line, then RGB bytes.
@@ -49,9 +50,14 @@ nlohmann::json bench_crf() {
       {"DeepLab test, xy 67 rgb 3", kDeepLabCrf, 21}};
   for (const auto& [name, options, labels] : cases) {
     const Tensor unary = unary_from_probabilities(bumps(375, 500, labels));
-    const Timing t = time_ms([&] { DenseCrf(image, options).infer(unary); }, 5);
-    fmt::print("{:<28} {:>8} {:>10.1f}\n", name, labels, t.median_ms);
-    result[fmt::format("labels_{}", labels)] = to_json(t);
+    const int all_threads = threads();
+    for (const bool one_thread : {true, false}) {
+      const int count = one_thread ? 1 : all_threads;
+      set_threads(count);
+      const Timing t = time_ms([&] { DenseCrf(image, options).infer(unary); }, 5);
+      fmt::print("{:<28} {:>8} {:>8} {:>10.1f}\n", name, labels, count, t.median_ms);
+      result[fmt::format("labels_{}{}", labels, one_thread ? "_one_thread" : "")] = to_json(t);
+    }
   }
   return result;
 }

@@ -21,8 +21,6 @@ HD inline void store(float* rows, int64_t row, int part, Row<W> value) {
   *reinterpret_cast<Row<W>*>(rows + row * S + part * W) = value;
 }
 
-// The points of a vertex lie scattered over the picture, where no hardware foresees them.
-constexpr int kPrefetchAhead = 16;
 HD inline void prefetch(const void* address) {
 #if !defined(__CUDA_ARCH__)
   __builtin_prefetch(address);
@@ -31,7 +29,9 @@ HD inline void prefetch(const void* address) {
 #endif
 }
 
-// A vertex gathers what its points contribute, in the order of the points.
+// A vertex gathers what its points contribute, in the order of the points. Points that share
+// colours lie scattered over the picture, where no hardware foresees them; `ahead` entries before
+// their turn they are asked for (0: never).
 template <int W, int S>
 struct Splat {
   const int32_t* begin;
@@ -39,13 +39,13 @@ struct Splat {
   const float* weight;
   const float* values;
   float* vertices;
-  int32_t entries;
+  int32_t entries, ahead;
   HD void operator()(int64_t i) const {
     const int64_t v = i / (S / W);
     const int part = int(i % (S / W));
     Row<W> sum = zero_row<W>();
     for (int32_t k = begin[v]; k < begin[v + 1]; ++k) {
-      prefetch(values + int64_t(point[min_(k + kPrefetchAhead, entries - 1)]) * S + part * W);
+      if (ahead > 0) prefetch(values + int64_t(point[min_(k + ahead, entries - 1)]) * S);
       sum = add_scaled(sum, weight[k], load<W, S>(values, point[k], part));
     }
     store<W, S>(vertices, v, part, sum);
@@ -173,13 +173,14 @@ PermutohedralLattice::VertexValues PermutohedralLattice::vertex_values() const {
 void PermutohedralLattice::splat(const float* from, int width, VertexValues& values) const {
   const Stream stream = stream_of(device());
   const int64_t vertices = tables_.vertices + 1;
+  const int32_t ahead = dims_ > 2 && width > 1 ? 16 : 0;
   dispatch_rows(width, device(), [&]<int W, int S>() {
     constexpr int kParts = S / W;
     parallel_for(
         "lattice.splat", stream, vertices * kParts,
         Splat<W, S>{tables_.splat_begin.data<int32_t>(), tables_.splat_point.data<int32_t>(),
                     tables_.splat_weight.data<float>(), from, values.front.mutable_data<float>(),
-                    int32_t(tables_.splat_point.size())});
+                    int32_t(tables_.splat_point.size()), ahead});
     for (int j = 0; j <= dims_; ++j) {
       parallel_for("lattice.blur", stream, vertices * kParts,
                    Blur<W, S>{tables_.neighbours.data<int32_t>() + j * 2 * vertices,

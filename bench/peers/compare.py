@@ -81,13 +81,15 @@ def main():
     with open(sys.argv[1]) as file:
         measured = json.load(file)
     try:
-        compare_bbam(measured["bbam"], measured["threads"])
+        if "bbam" in measured:
+            compare_bbam(measured["bbam"], measured["threads"])
     except ImportError as error:
         print(f"PyTorch is not at hand ({error}); its column is left out")
     try:
         import crf_peer
 
-        crf_peer.compare(measured["crf"])
+        if "crf" in measured:
+            crf_peer.compare(measured["crf"])
     except ImportError as error:
         print(f"pydensecrf is not at hand ({error}); its column is left out")
 
