@@ -89,9 +89,9 @@ CsvLog::~CsvLog() { std::fclose(file_); }
 
 void CsvLog::add(const std::vector<double>& row) {
   const std::string text = csv_row(row);
-  const bool written = std::fwrite(text.data(), 1, text.size(), file_) == text.size();
-  check(written && std::fflush(file_) == 0, path_,
-        ": could not be written: ", std::strerror(errno));
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), file_) == text.size() && std::fflush(file_) == 0;
+  check(written, path_, ": could not be written: ", std::strerror(errno));
 }
 
 }  // namespace bbam

@@ -27,7 +27,8 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   check(file.number >= 0, path, ": cannot be opened: ", std::strerror(errno));
   struct stat status {};
-  check(fstat(file.number, &status) == 0, path, ": cannot be read: ", std::strerror(errno));
+  const bool known = fstat(file.number, &status) == 0;
+  check(known, path, ": cannot be read: ", std::strerror(errno));
   check(!S_ISDIR(status.st_mode), path, ": is a folder; expected a file");
   check(S_ISREG(status.st_mode), path, ": is not a regular file");
   const size_t count = size_t(status.st_size);

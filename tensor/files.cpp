@@ -36,8 +36,8 @@ FileWriter::~FileWriter() {
 }
 
 void FileWriter::write(const void* bytes, size_t count) {
-  check(std::fwrite(bytes, 1, count, file_) == count, path_,
-        ": could not be written whole: ", std::strerror(errno));
+  const bool whole = std::fwrite(bytes, 1, count, file_) == count;
+  check(whole, path_, ": could not be written whole: ", std::strerror(errno));
 }
 
 void FileWriter::commit() {

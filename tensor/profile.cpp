@@ -62,6 +62,13 @@ void stop() {
   log().stop_s = now_s();
 }
 
+int64_t flops() {
+  const std::lock_guard lock(log().mutex);
+  int64_t sum = 0;
+  for (const Event& event : log().events) sum += event.flops;
+  return sum;
+}
+
 std::string table() {
   const std::lock_guard lock(log().mutex);
   std::map<std::string, Total> totals;

@@ -18,6 +18,8 @@ extern std::atomic<bool> enabled;
 
 void start();
 void stop();
+// Floating-point operations recorded since the start.
+int64_t flops();
 // Label, calls, seconds, share of the whole, GFLOP/s and GB/s, most time first.
 std::string table();
 // Chrome trace events (chrome://tracing, Perfetto); throws Error if the file cannot be written.

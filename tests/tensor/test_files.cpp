@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "tensor/check.h"
@@ -20,6 +22,29 @@ TEST_CASE("files: a write that is not committed leaves the old file and nothing 
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
   write_file(path, "new");
   CHECK(read_file(path) == "new");
+}
+
+TEST_CASE("files: a disk that fills up leaves the old file, and the reason is told") {
+  // A limit on the size of files stands for the full disk: writes fail half-way in the same manner.
+  const test::TempFolder folder;
+  const std::string path = folder.path("a.txt"), large(300000, 'x');
+  write_file(path, "old");
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{100000, before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  std::string message;
+  try {
+    write_file(path, large);
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  CHECK(message == path + ": could not be written whole: File too large");
+  CHECK(read_file(path) == "old");
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
 }
 
 TEST_CASE("files: errors name the file and the reason") {
