@@ -43,7 +43,7 @@ MaskGrid grid_for(const BbamObject& object, const Tensor& image, const BbamOptio
   const double area = (double(b[2]) - b[0]) * (double(b[3]) - b[1]);
   double stride = o.fixed_stride_px;
   if (stride <= 0) stride = adaptive_stride(area / (height * width));
-  if (o.scale_stride) stride *= std::min(height, width) / 800;
+  if (o.scale_stride) stride *= scale_of_input(height, width);
   return mask_grid(image.dim(1), image.dim(2), stride, o.rounding);
 }
 
@@ -84,8 +84,10 @@ std::vector<Job> prepare(ExplainedDetector& detector, const Tensor& image,
     job.positives = select_positives(detector, whole, proposals, object.box, object.label, height,
                                      width, o.positives);
     job.result.grid = grid_for(object, image, o);
-    job.result.mask = Tensor::zeros({job.result.grid.height, job.result.grid.width});
     job.result.positives = job.positives.proposals.dim(0);
+    job.result.mask = job.result.positives > 0
+                          ? initial_mask(job.result.grid, job.positives.regressed, o.initial)
+                          : Tensor::zeros({job.result.grid.height, job.result.grid.width});
     job.result.positive_iou = job.positives.iou_threshold;
     job.result.mean_positive_iou = job.positives.mean_iou;
     jobs.push_back(std::move(job));
@@ -123,9 +125,7 @@ class Solver {
     ParameterGroup group;
     for (size_t k = 0; k < batch.size(); ++k) {
       append_rois(batch[k]->positives.proposals, int64_t(k), rois);
-      const Tensor start =
-          initial_mask(batch[k]->result.grid, batch[k]->positives.regressed, options.initial);
-      masks_.emplace_back(start.to(image.device()).clone(), true);
+      masks_.emplace_back(batch[k]->result.mask.to(image.device()).clone(), true);
       group.names.push_back(join("mask", k));
       group.parameters.push_back(masks_.back());
     }
@@ -145,18 +145,20 @@ class Solver {
       masks_[k].mutable_value().copy_from(clamp(masks_[k].detach(), 0, 1).value());
       masks_[k].clear_grad();
       if (options_.record_curve) batch_[k]->result.curve.push_back(terms[k]);
-      keep(batch_[k]->result, masks_[k], iteration);
     }
+    const auto& wanted = options_.snapshots;
+    if (std::find(wanted.begin(), wanted.end(), iteration) == wanted.end()) return;
+    keep_masks();
+    for (Job* job : batch_) job->result.snapshots.emplace_back(iteration, job->result.mask);
+  }
+
+  // The masks as they are now become the results. From a GPU that waits for it to finish.
+  void keep_masks() {
+    for (size_t k = 0; k < masks_.size(); ++k)
+      batch_[k]->result.mask = masks_[k].value().to(kCpu).clone();
   }
 
  private:
-  void keep(BbamResult& result, const Variable& mask, int iteration) {
-    const auto& wanted = options_.snapshots;
-    result.mask = mask.value().to(kCpu).clone();
-    if (std::find(wanted.begin(), wanted.end(), iteration) != wanted.end())
-      result.snapshots.emplace_back(iteration, result.mask);
-  }
-
   ExplainedDetector& detector_;
   Tensor image_;
   std::vector<Job*> batch_;
@@ -204,6 +206,7 @@ std::vector<BbamResult> solve_bbam(ExplainedDetector& detector, const Tensor& im
       solver.step(iteration);
       goes_on = !progress || progress(++done, total);
     }
+    solver.keep_masks();
   }
   std::vector<BbamResult> results;
   for (Job& job : jobs) results.push_back(std::move(job.result));

@@ -21,7 +21,8 @@ struct BbamOptions {
   ObjectiveSpec objective;
   PositiveSpec positives;
   double fixed_stride_px = 0;  // 0: adaptive (METHOD A4)
-  // Strides are meant for inputs whose short side is 800 pixels; others get them in proportion.
+  // Strides are meant for inputs of the paper's size; others get them in proportion to theirs
+  // (scale_of_input).
   bool scale_stride = true;
   GridRounding rounding = GridRounding::kCeil;
   Corners corners = Corners::kHalfPixel;
@@ -53,11 +54,12 @@ struct BbamResult {
 };
 
 // Called after each iteration of each batch with (iterations done, iterations in all); returning
-// false stops the solve with the masks as they are.
+// false stops the solve with the masks as they are, of objects not begun the initial ones.
 using SolveProgress = std::function<bool(int64_t done, int64_t total)>;
 
 // Solves for every object of one image (1, H, W, 3), mean-subtracted, on the detector's device. The
 // results are in the order of `objects`. Objects without positive proposals are not optimised.
+// Throws Error for options out of range and labels that the detector does not know.
 std::vector<BbamResult> solve_bbam(ExplainedDetector& detector, const Tensor& image,
                                    const std::vector<BbamObject>& objects,
                                    const BbamOptions& options, const SolveProgress& progress = {});

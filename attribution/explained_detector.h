@@ -3,10 +3,12 @@
 #include <array>
 
 #include "autograd/variable.h"
+#include "detectors/boxes.h"
 
 namespace bbam {
 
 using BoxArray = std::array<float, 4>;  // x0, y0, x1, y1 in pixels of the network's input
+inline Box<double> as_box(const BoxArray& b) { return {b[0], b[1], b[2], b[3]}; }
 
 struct BoxPredictions {
   Variable class_logits;  // (R, C + 1), background first
@@ -23,8 +25,8 @@ class ExplainedDetector {
   // the CPU, clipped to an image of height x width.
   virtual Tensor decode(const Tensor& offsets, const Tensor& proposals, int64_t height,
                         int64_t width) const = 0;
-  // How much predict() has to compute for a box of this size: objects with equal values share their
-  // work best when they are solved in one batch.
+  // A class of boxes for which predict() computes about the same: objects with equal values share
+  // their work best when they are solved in one batch.
   virtual int cost_group(const BoxArray& box) const = 0;
 };
 

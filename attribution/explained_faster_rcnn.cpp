@@ -25,7 +25,7 @@ Tensor ExplainedFasterRcnn::decode(const Tensor& offsets, const Tensor& proposal
   return clip_boxes(boxes, {.height = height, .width = width}, spec.legacy_plus_one);
 }
 
-// The finest level that the jittered proposals of a box may reach: they cost what it costs.
+// The level of the box itself, and so of most of its jittered proposals.
 int ExplainedFasterRcnn::cost_group(const BoxArray& box) const {
   const Tensor roi = Tensor::from<float>({0, box[0], box[1], box[2], box[3]}, {1, 5});
   const std::vector<bool> levels = detector_.levels_of(roi);

@@ -6,23 +6,27 @@
 namespace bbam {
 namespace {
 
-float box_area(const BoxArray& b) { return (b[2] - b[0]) * (b[3] - b[1]); }
-
 bool lies_inside(const BoxArray& inner, const BoxArray& outer) {
   return inner[0] >= outer[0] && inner[1] >= outer[1] && inner[2] <= outer[2] &&
          inner[3] <= outer[3];
 }
 
-std::vector<size_t> largest_first(const std::vector<PaintedObject>& objects) {
+std::vector<size_t> smallest_first(const std::vector<PaintedObject>& objects) {
   std::vector<size_t> order(objects.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return box_area(objects[a].box) > box_area(objects[b].box);
+    return area(as_box(objects[a].box)) < area(as_box(objects[b].box));
   });
   return order;
 }
 
-constexpr int kNobody = -1, kConflict = -2;
+const uint8_t* pixels_of(const Tensor& mask, int64_t height, int64_t width, const char* name) {
+  check_shape(mask, {height, width}, name);
+  check(mask.device().is_cpu(), name, " is ", mask, "; expected it on the CPU");
+  return mask.data<uint8_t>();
+}
+
+constexpr int kNobody = -1;
 
 }  // namespace
 
@@ -30,27 +34,31 @@ LabelImage paint_labels(const std::vector<PaintedObject>& objects, int64_t heigh
   check(objects.size() < kIgnoreLabel, objects.size(), " objects in one image; at most 254");
   const auto pixels = size_t(height * width);
   std::vector<int> owner(pixels, kNobody);
-  std::vector<uint8_t> in_band(pixels, 0);
-  for (const size_t k : largest_first(objects)) {
+  std::vector<uint8_t> in_band(pixels, 0), in_conflict(pixels, 0);
+  for (const size_t k : smallest_first(objects)) {
     const PaintedObject& object = objects[k];
-    check_shape(object.foreground, {height, width}, "paint_labels: foreground");
     check(object.class_label >= 1 && object.class_label < kIgnoreLabel, "class ",
           object.class_label, " cannot be painted; expected 1 to 254");
-    const uint8_t* foreground = object.foreground.data<uint8_t>();
-    const uint8_t* band = object.ignore.defined() ? object.ignore.data<uint8_t>() : nullptr;
+    const uint8_t* foreground =
+        pixels_of(object.foreground, height, width, "paint_labels: foreground");
+    const uint8_t* band = object.ignore.defined()
+                              ? pixels_of(object.ignore, height, width, "paint_labels: ignore")
+                              : nullptr;
     for (size_t i = 0; i < pixels; ++i) {
       if (band && band[i]) in_band[i] = 1;
       if (!foreground[i]) continue;
-      if (owner[i] == kConflict) continue;
-      const bool is_free = owner[i] == kNobody ||
-                           objects[size_t(owner[i])].class_label == object.class_label ||
-                           lies_inside(object.box, objects[size_t(owner[i])].box);
-      owner[i] = is_free ? int(k) : kConflict;
+      if (owner[i] == kNobody) {
+        owner[i] = int(k);
+        continue;
+      }
+      const PaintedObject& smallest = objects[size_t(owner[i])];
+      if (smallest.class_label != object.class_label && !lies_inside(smallest.box, object.box))
+        in_conflict[i] = 1;
     }
   }
   std::vector<uint8_t> classes(pixels), indices(pixels);
   for (size_t i = 0; i < pixels; ++i) {
-    const bool ignored = owner[i] == kConflict || (owner[i] == kNobody && in_band[i]);
+    const bool ignored = in_conflict[i] || (owner[i] == kNobody && in_band[i]);
     const bool owned = owner[i] >= 0;
     classes[i] = ignored ? kIgnoreLabel
                  : owned ? uint8_t(objects[size_t(owner[i])].class_label)

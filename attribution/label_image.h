@@ -19,9 +19,11 @@ struct LabelImage {
   Tensor objects;  // (H, W) u8: 0 background, 1-based index of the object, 255 ignored
 };
 
-// Larger boxes are painted first, smaller ones over them. A pixel that is foreground of two classes
-// is ignored, unless one of the two boxes lies wholly inside the other: then the inner object has
-// it. A pixel of an ignored band is ignored unless it is the foreground of another object.
+// A pixel belongs to the smallest box among the objects whose foreground it is: larger ones are
+// painted first. It is ignored if it is also the foreground of another class whose box does not
+// hold the smallest one wholly. A pixel of an ignored band is ignored unless it is the foreground
+// of another object (METHOD A10 does not say which wins). Throws Error for masks of another shape,
+// not on the CPU, or classes out of range.
 LabelImage paint_labels(const std::vector<PaintedObject>& objects, int64_t height, int64_t width);
 
 }  // namespace bbam

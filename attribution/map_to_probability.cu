@@ -68,6 +68,29 @@ std::vector<float> values_inside(const Tensor& map, const PixelRect& box) {
   return inside;
 }
 
+// A map (h, w) at image size.
+Tensor at_image_size(const Tensor& map, int64_t height, int64_t width, Corners corners) {
+  check(map.rank() == 2, "attribution map ", map, "; expected (h, w)");
+  const NoGrad frozen;
+  const Variable coarse(map.reshape({1, map.dim(0), map.dim(1), 1}));
+  return resize_bilinear(coarse, height, width, corners).value().reshape({height, width});
+}
+
+// What brings values to [0, 1]: y = scale x + offset. All zeros stay zeros, other constants
+// become 1.
+struct ToUnit {
+  double scale = 0, offset = 0;
+  explicit ToUnit(const std::vector<float>& values) {
+    const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
+    if (*greatest > *least) {
+      scale = 1.0 / (double(*greatest) - *least);
+      offset = -scale * *least;
+    } else {
+      offset = *greatest > 0 ? 1 : 0;
+    }
+  }
+};
+
 }  // namespace
 
 PixelRect pixel_rect(const BoxArray& box, int64_t height, int64_t width) {
@@ -84,15 +107,20 @@ PixelRect pixel_rect(const BoxArray& box, int64_t height, int64_t width) {
 
 Tensor rescaled_map(const Tensor& map, const PixelRect& box, int64_t height, int64_t width,
                     Corners corners) {
-  const NoGrad frozen;
-  const Variable coarse(map.reshape({1, map.dim(0), map.dim(1), 1}));
-  const Tensor full =
-      resize_bilinear(coarse, height, width, corners).value().reshape({height, width});
-  const std::vector<float> inside = values_inside(full, box);
-  const auto [least, greatest] = std::minmax_element(inside.begin(), inside.end());
-  if (*greatest <= *least) return Tensor::zeros_like(full);
-  const double scale = 1.0 / (double(*greatest) - *least);
-  return affine_in_box(full, box, scale, -scale * *least);
+  const Tensor full = at_image_size(map, height, width, corners);
+  const ToUnit unit(values_inside(full, box));
+  return affine_in_box(full, box, unit.scale, unit.offset);
+}
+
+Tensor authors_probability(const Tensor& map, const PixelRect& box, double theta, int64_t height,
+                           int64_t width, Corners corners, double blur_reference_long_side_px) {
+  // Rescaling commutes with the resize, whose weights sum to 1.
+  const ToUnit unit(map.to(kCpu).to_vector<float>());
+  const Tensor full = at_image_size(map, height, width, corners);
+  const Tensor ranked =
+      divide_by_rank(affine_in_box(full, box, unit.scale, unit.offset), box, theta);
+  const int sigma_px = blur_sigma_px(box, height, width, blur_reference_long_side_px);
+  return zero_outside(gaussian_blur(ranked, sigma_px), box);
 }
 
 Tensor divide_by_rank(const Tensor& map, const PixelRect& box, double theta) {
@@ -121,10 +149,10 @@ Tensor rank_normalised(const Tensor& map, const PixelRect& box) {
 }
 
 int blur_sigma_px(const PixelRect& box, int64_t height, int64_t width,
-                  double reference_short_side_px) {
+                  double reference_long_side_px) {
   const double sigma = 16 + 48 * std::sqrt(double(box.area()) / double(height * width));
-  const bool scales = reference_short_side_px > 0;
-  const double scale = scales ? double(std::min(height, width)) / reference_short_side_px : 1;
+  const bool scales = reference_long_side_px > 0;
+  const double scale = scales ? double(std::max(height, width)) / reference_long_side_px : 1;
   return std::max(1, int(sigma * scale));
 }
 

@@ -1,5 +1,6 @@
 // From a coarse attribution map to a foreground probability at image size [METHOD A7, before the
 // CRF]. All maps are f32 (H, W) on one device; boxes are pixels of the photograph, half-open.
+// Results are new tensors. Throws Error for maps of another rank and constants out of range.
 #pragma once
 #include "attribution/explained_detector.h"
 #include "layers/resize.h"
@@ -13,8 +14,9 @@ struct PixelRect {
 };
 PixelRect pixel_rect(const BoxArray& box, int64_t height, int64_t width);
 
-// The map at image size (height, width), 0 outside the box and linearly rescaled so that its least
-// value inside is 0 and its greatest 1; a constant map becomes 0.
+// The map (h, w) at image size (height, width), 0 outside the box and linearly rescaled so that its
+// least value inside is 0 and its greatest 1. A map that is constant there becomes 0 if it is 0,
+// else 1.
 Tensor rescaled_map(const Tensor& map, const PixelRect& box, int64_t height, int64_t width,
                     Corners corners);
 
@@ -28,12 +30,18 @@ Tensor rank_normalised(const Tensor& map, const PixelRect& box);
 Tensor divide_by_rank(const Tensor& map, const PixelRect& box, double theta);
 
 // σ of the blur: 16 + 48 √(box area / image area), truncated to whole pixels. Those are pixels of
-// photographs as VOC has them; with a `reference_short_side_px` (375 for VOC), images of another
+// photographs as VOC has them; with a `reference_long_side_px` (500 for VOC), images of another
 // size get a blur in proportion. At least 1.
 int blur_sigma_px(const PixelRect& box, int64_t height, int64_t width,
-                  double reference_short_side_px = 0);
+                  double reference_long_side_px = 0);
 // Separable Gaussian, 2 σ + 1 taps each way, mirrored at the border without repeating the edge.
 Tensor gaussian_blur(const Tensor& map, int sigma_px);
+
+// The authors' way from a map (h, w) to the CRF's probability (height, width): the whole map is
+// rescaled to [0, 1], brought to the image's size, cut to the box, divided by its value at the rank
+// of θ, blurred and cut to the box again.
+Tensor authors_probability(const Tensor& map, const PixelRect& box, double theta, int64_t height,
+                           int64_t width, Corners corners, double blur_reference_long_side_px);
 
 // `value` inside the box, 0 outside.
 Tensor filled_box(const PixelRect& box, double value, int64_t height, int64_t width, Device device);

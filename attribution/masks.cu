@@ -31,6 +31,7 @@ struct Without {
 
 Tensor compare(const Tensor& stacked, int64_t k, double threshold, float sign) {
   check_shape(stacked, {-1, -1, -1}, "stacked maps");
+  check(k >= 0 && k < stacked.dim(2), "map ", k, " of ", stacked);
   Tensor mask = Tensor::empty({stacked.dim(0), stacked.dim(1)}, DType::kU8, stacked.device());
   parallel_for("threshold", mask.stream(), mask.size(),
                Threshold{stacked.data<float>(), mask.mutable_data<uint8_t>(), stacked.dim(2), k,

@@ -1,4 +1,4 @@
-// Small kernels on masks (H, W).
+// Small kernels on masks (H, W). Results are new tensors; throws Error for shapes that do not fit.
 #pragma once
 #include <vector>
 

@@ -24,6 +24,7 @@ struct ObjectiveSpec {
 struct Targets {
   Tensor label_of_row;   // (R) i64: class c of the row's object
   Tensor object_of_row;  // (R) i64
+  // The rest is of the predictions' type, f32 or f64.
   Tensor weight_of_row;  // (R) 1 / |O⁺| of the row's object: the expectation of equation 3
   Tensor probabilities;  // (R) p^c
   Tensor offsets;        // (R, 4) t^c
@@ -35,7 +36,7 @@ struct ObjectiveTerms {
 
 // Sum over objects of λ‖M‖₁ + L_perturb + TV, a scalar. Objects do not interact, so each mask
 // receives the gradient of its own objective. `terms`, when given, receives one entry per mask;
-// that reads numbers back from the device.
+// that reads numbers back from the device. Throws Error for rows that do not fit each other.
 Variable objective(const std::vector<Variable>& masks, const BoxPredictions& predictions,
                    const Targets& targets, const ObjectiveSpec& spec,
                    std::vector<ObjectiveTerms>* terms = nullptr);

@@ -39,6 +39,8 @@ Variable perturb(const Tensor& image, const Variable& upsampled,
                  const std::array<double, 3>& fill) {
   check_shape(image, {1, -1, -1, 3}, "perturb: image");
   check_shape(upsampled.value(), {-1, image.dim(1), image.dim(2), 1}, "perturb: masks");
+  check(upsampled.value().dtype() == image.dtype() && upsampled.value().device() == image.device(),
+        "perturb: masks ", upsampled.value(), ", image ", image);
   const int64_t count = upsampled.dim(0), pixels = image.dim(1) * image.dim(2);
   Tensor y = Tensor::empty({count, image.dim(1), image.dim(2), 3}, image.dtype(), image.device());
   dispatch_float(y.dtype(), [&](auto t) {

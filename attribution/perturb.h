@@ -10,7 +10,8 @@ namespace bbam {
 
 // Φ(I, M) = I ∘ M̂ + μ ∘ (1 − M̂) for K masks of one image. image: (1, H, W, 3); upsampled masks M̂:
 // (K, H, W, 1); μ: the fill, per channel, in the units of the image (0 when it is mean-subtracted).
-// Returns (K, H, W, 3). Gradients flow to the masks alone.
+// Returns (K, H, W, 3). All f32 or all f64 on one device, else throws Error. Gradients flow to the
+// masks alone.
 Variable perturb(const Tensor& image, const Variable& upsampled,
                  const std::array<double, 3>& fill = {0, 0, 0});
 

@@ -9,17 +9,6 @@
 namespace bbam {
 namespace {
 
-double area(const BoxArray& b) {
-  return std::max(double(b[2]) - b[0], 0.0) * std::max(double(b[3]) - b[1], 0.0);
-}
-
-double overlap(const BoxArray& a, const BoxArray& b) {
-  const BoxArray common{std::max(a[0], b[0]), std::max(a[1], b[1]), std::min(a[2], b[2]),
-                        std::min(a[3], b[3])};
-  const double both = area(a) + area(b) - area(common);
-  return both > 0 ? area(common) / both : 0;
-}
-
 // A host matrix of f32, for picking rows and columns.
 struct Matrix {
   std::vector<float> values;
@@ -47,7 +36,7 @@ std::vector<double> overlaps_of(const Matrix& p, const Matrix& regressed, const 
       candidate[size_t(side)] =
           truncate ? std::trunc(regressed.row(r)[side]) : regressed.row(r)[side];
     const bool is_label = std::max_element(p.row(r), p.row(r) + p.width) - p.row(r) == label;
-    overlaps.push_back(is_label ? overlap(candidate, box) : -1);
+    overlaps.push_back(is_label ? iou(as_box(candidate), as_box(box)) : -1);
   }
   return overlaps;
 }

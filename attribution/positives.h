@@ -32,7 +32,8 @@ struct Positives {
   double mean_iou = 0;       // of the regressed boxes with the object's box
 };
 
-// `predictions` are those of the unperturbed image (height x width) for `proposals` (R, 4).
+// `predictions` are those of the unperturbed image (height x width) for `proposals` (R, 4). Throws
+// Error for a label that the detector does not know. The results lie on the CPU, f32.
 Positives select_positives(const ExplainedDetector& detector, const BoxPredictions& predictions,
                            const Tensor& proposals, const BoxArray& box, int64_t label,
                            int64_t height, int64_t width, const PositiveSpec& spec);

@@ -1,5 +1,7 @@
 #include "attribution/pseudo_label.h"
 
+#include <algorithm>
+
 #include "attribution/masks.h"
 
 namespace bbam {
@@ -24,7 +26,7 @@ class Labeller {
     std::vector<ObjectLabel> labels(objects.size());
     std::vector<size_t> mapped;
     for (size_t k = 0; k < objects.size(); ++k) {
-      if (objects[k].map.defined()) {
+      if (has_map(objects[k])) {
         mapped.push_back(k);
       } else {
         const PixelRect box = pixel_rect(objects[k].box, height_, width_);
@@ -41,6 +43,12 @@ class Labeller {
   }
 
  private:
+  static bool has_map(const MapOfObject& object) {
+    if (!object.map.defined()) return false;
+    const auto values = object.map.to(kCpu).to_vector<float>();
+    return std::any_of(values.begin(), values.end(), [](float v) { return v > 0; });
+  }
+
   void label_as_paper(const std::vector<MapOfObject>& objects, const std::vector<size_t>& mapped,
                       std::vector<ObjectLabel>& labels) {
     std::vector<Tensor> maps;
@@ -69,22 +77,16 @@ class Labeller {
     }
   }
 
-  Tensor rescaled(const MapOfObject& object) const {
-    const PixelRect box = pixel_rect(object.box, height_, width_);
-    return rescaled_map(object.map, box, height_, width_, options_.corners);
-  }
-
   Tensor scaled(const MapOfObject& object) const {
-    const Tensor map = rescaled(object);
-    if (options_.map_scale == MapScale::kMinMax) return map;
-    return rank_normalised(map, pixel_rect(object.box, height_, width_));
+    const PixelRect box = pixel_rect(object.box, height_, width_);
+    const Tensor map = rescaled_map(object.map, box, height_, width_, options_.corners);
+    return options_.map_scale == MapScale::kMinMax ? map : rank_normalised(map, box);
   }
 
   Tensor blurred(const MapOfObject& object, double theta) const {
     const PixelRect box = pixel_rect(object.box, height_, width_);
-    const Tensor ranked = divide_by_rank(rescaled(object), box, theta);
-    const int sigma_px = blur_sigma_px(box, height_, width_, options_.blur_reference_px);
-    return zero_outside(gaussian_blur(ranked, sigma_px), box);
+    return authors_probability(object.map, box, theta, height_, width_, options_.corners,
+                               options_.blur_reference_px);
   }
 
   // The mask, or its replacement when it covers too little of a small box.
@@ -95,14 +97,15 @@ class Labeller {
     return fill(box, kForSmallMask);
   }
 
+  // The first mask that covers enough, else the last.
   Tensor fill(const PixelRect& box, const Fallback& fallback) {
-    Tensor mask;
-    for (const double value : fallback.fills) {
-      const Tensor start = filled_box(box, value, height_, width_, device_);
-      mask = refined_masks(crf_, {start}, options_.certainty)[0];
-      if (double(count_ones(mask)) > fallback.enough * double(box.area())) break;
-    }
-    return mask;
+    std::vector<Tensor> starts;
+    for (const double value : fallback.fills)
+      starts.push_back(filled_box(box, value, height_, width_, device_));
+    const std::vector<Tensor> masks = refined_masks(crf_, starts, options_.certainty);
+    for (const Tensor& mask : masks)
+      if (double(count_ones(mask)) > fallback.enough * double(box.area())) return mask;
+    return masks.back();
   }
 
   Tensor zero_mask() const { return Tensor::zeros({height_, width_}, DType::kU8, device_); }

@@ -25,9 +25,9 @@ struct PseudoLabelOptions {
   LabelMethod method = LabelMethod::kPaper;
   double theta_fg = 0.8, theta_bg = 0.2;
   MapScale map_scale = MapScale::kRank;  // kPaper
-  // The authors' blur is in pixels of VOC's photographs, whose short side is about 375; others get
-  // it in proportion. 0: the same pixels for all, as in the authors' program.
-  double blur_reference_px = 375;
+  // The authors' blur is in pixels of VOC's photographs, whose long side is 500; others get it in
+  // proportion. 0: the same pixels for all, as in the authors' program.
+  double blur_reference_px = 500;
   double certainty = 0.9;                 // kAuthors
   Corners corners = Corners::kHalfPixel;  // of the map's grid, as it was solved
   DenseCrfOptions crf = kPseudoLabelCrf;
@@ -39,7 +39,7 @@ struct PseudoLabelOptions {
 };
 
 struct MapOfObject {
-  Tensor map;      // (h, w) f32 on the image's device; undefined: no positive proposal was found
+  Tensor map;      // (h, w) f32 on the image's device; undefined or all 0: there is no map
   BoxArray box{};  // in pixels of the photograph
 };
 
@@ -55,6 +55,7 @@ struct ObjectLabel {
 // probability of 0.7, 0.8, 0.9, 0.95 in turn until the refined mask covers more than 1/5 of the box
 // (both methods; the paper is silent). kAuthors: a mask of less than 1/5 of a box that is under
 // 1/10 of the image is replaced the same way, with 0.7 to 0.96 until more than 1/3 is covered.
+// Throws Error for another shape and for options out of range.
 std::vector<ObjectLabel> pseudo_labels(const Tensor& image, const std::vector<MapOfObject>& objects,
                                        const PseudoLabelOptions& options);
 

@@ -12,6 +12,10 @@ double adaptive_stride(double area_fraction) {
   return 16 + 48 * std::sqrt(std::min(area_fraction, 1.0));
 }
 
+double scale_of_input(double height, double width) {
+  return std::max(std::min(height, width) / 800, std::max(height, width) / 1333);
+}
+
 MaskGrid mask_grid(int64_t image_height, int64_t image_width, double stride_px,
                    GridRounding rounding) {
   check(stride_px > 0, "mask stride ", stride_px, "; expected a positive number of pixels");

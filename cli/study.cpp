@@ -56,12 +56,9 @@ void Study::add(const Image& picture, const std::vector<StudyObject>& objects) {
     const Tensor map = rescaled_map(object.map, box, height, width, spec_.corners);
     std::vector<Tensor> starts;
     for (const double f : spec_.fills) starts.push_back(filled_box(box, f, height, width, kCpu));
-    for (const double theta : spec_.thetas) {
-      const Tensor blurred =
-          gaussian_blur(divide_by_rank(map, box, theta),
-                        blur_sigma_px(box, height, width, spec_.blur_reference_px));
-      starts.push_back(zero_outside(blurred, box));
-    }
+    for (const double theta : spec_.thetas)
+      starts.push_back(authors_probability(object.map, box, theta, height, width, spec_.corners,
+                                           spec_.blur_reference_px));
     starts.push_back(map);
     starts.push_back(rank_normalised(map, box));
     const Tensor refined = crf.infer_foreground(stack_maps(starts));

@@ -15,7 +15,7 @@ struct StudySpec {
                              0.2};               // ranks of METHOD A7, the authors' label step
   std::vector<double> marginals{0.2, 0.5, 0.8};  // thresholds of the paper's label step
   std::vector<double> raw;                       // thresholds of the rescaled map itself
-  double blur_reference_px = 375;  // of the authors' label step; 0: none (PseudoLabelOptions)
+  double blur_reference_px = 500;  // of the authors' label step; 0: none (PseudoLabelOptions)
   double certainty = 0.9;          // what counts as inside after the CRF
   Corners corners = Corners::kHalfPixel;
   DenseCrfOptions crf = kPseudoLabelCrf;

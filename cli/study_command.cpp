@@ -22,7 +22,7 @@ struct StudyCommandOptions {
   DataOptions data;
   std::string labels, out;
   int sheet = 12;
-  double blur_reference = 375;
+  double blur_reference = 500;
 };
 
 // One object for the contact sheet.
@@ -152,7 +152,7 @@ void add_study(Program& program) {
       .between(0, 1000);
   command
       .option("--blur-reference", o->blur_reference,
-              "short side in pixels that the authors' blur is meant for, 375 for VOC; pictures of "
+              "long side in pixels that the authors' blur is meant for, 500 for VOC; pictures of "
               "another size get it in proportion; 0: as it is")
       .between(0, 1e6);
   command.footer(

@@ -193,10 +193,10 @@ struct FindNext {
         remainder = embedding.remainder(key);
         while (place < vertices && uint64_t(keys[place]) < next) ++place;
         const bool found = place < vertices && uint64_t(keys[place]) == next;
-        to[2 * v] = found ? place : vertices;
-        to[2 * v + 1] = vertices;
+        to[2 * int64_t(v)] = found ? place : vertices;
+        to[2 * int64_t(v) + 1] = vertices;
       }
-      if (end == vertices) to[2 * vertices] = to[2 * vertices + 1] = vertices;
+      if (end == vertices) to[2 * int64_t(end)] = to[2 * int64_t(end) + 1] = vertices;
     }
   }
 };
@@ -208,7 +208,7 @@ struct FindPrevious {
   HD void operator()(int64_t v) const {
     for (int j = 0; j < directions; ++j) {
       int32_t* of = neighbours + int64_t(j) * 2 * (vertices + 1);
-      if (of[2 * v] < vertices) of[2 * of[2 * v] + 1] = int32_t(v);
+      if (of[2 * v] < vertices) of[2 * int64_t(of[2 * v]) + 1] = int32_t(v);
     }
   }
 };
@@ -220,7 +220,9 @@ void add_field(Embedding<D>& embedding, int j, double low, double high, int* bit
   const double first = std::floor(low / (D + 1)) - 4, last = std::ceil(high / (D + 1)) + 4;
   int width = 0;
   while (width <= kKeyBits && std::ldexp(1.0, width) <= last - first) ++width;
-  check(*bits + width <= kKeyBits && std::abs(first) < 1e9 && std::abs(last) < 1e9,
+  // Single precision places a point within a cell as long as there are about 2^20 of them.
+  const double most = 1 << 20;
+  check(*bits + width <= kKeyBits && std::abs(first) < most && std::abs(last) < most,
         "lattice: the features spread over too many cells to number; the standard deviations are "
         "too small for them");
   embedding.low[j] = int32_t(first);

@@ -97,7 +97,7 @@ TEST_CASE("bbam: the same bytes for 1 and 2 threads") {
   CHECK(masks[0] == masks[1]);
 }
 
-TEST_CASE("bbam: METHOD A4, the stride is adaptive and in proportion to the short side") {
+TEST_CASE("bbam: METHOD A4, the stride is adaptive and in proportion to the input") {
   Scene scene;
   BbamOptions o = Scene::options();
   o.iterations = 0;
@@ -111,17 +111,35 @@ TEST_CASE("bbam: METHOD A4, the stride is adaptive and in proportion to the shor
         doctest::Approx(16 + 48 * std::sqrt(area)));
 }
 
-TEST_CASE("bbam: a solve can be stopped") {
+TEST_CASE("bbam: METHOD A3, without iterations the mask is the initial one") {
+  Scene scene;
+  BbamOptions o = Scene::options();
+  o.iterations = 0;
+  o.initial = InitialMask::kOnes;
+  const auto results = solve_bbam(scene.detector, scene.image, scene.objects, o);
+  for (int k = 0; k < 2; ++k)
+    for (const float cell : results[size_t(k)].mask.to_vector<float>()) CHECK(cell == 1);
+}
+
+TEST_CASE("bbam: a solve can be stopped, and objects not begun have their initial masks") {
   Scene scene;
   int64_t calls = 0;
-  const auto results = solve_bbam(scene.detector, scene.image, scene.objects, Scene::options(),
-                                  [&](int64_t done, int64_t total) {
-                                    CHECK(total == 20);
-                                    calls = done;
-                                    return done < 3;
-                                  });
+  BbamOptions o = Scene::options();
+  o.batch = 1;
+  o.initial = InitialMask::kOnes;
+  o.snapshots = {3};
+  const auto results =
+      solve_bbam(scene.detector, scene.image, scene.objects, o, [&](int64_t done, int64_t total) {
+        CHECK(total == 40);
+        calls = done;
+        return done < 3;
+      });
   CHECK(calls == 3);
   CHECK(results[0].curve.size() == 3);
+  REQUIRE(results[0].snapshots.size() == 1);
+  CHECK(results[0].mask.to_vector<float>() == results[0].snapshots[0].second.to_vector<float>());
+  const auto cells = results[1].mask.to_vector<float>();
+  CHECK(std::count(cells.begin(), cells.end(), 1.f) == int64_t(cells.size()));
 }
 
 TEST_CASE("bbam: the presets are the paper's and the authors' constants") {

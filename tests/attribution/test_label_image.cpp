@@ -58,6 +58,23 @@ TEST_CASE("label image: a third class does not settle a conflict") {
   CHECK(image.classes.to_vector<uint8_t>() == Row{1, 255, 255, 255, 255, 255, 255, 255});
 }
 
+TEST_CASE("label image: METHOD A10, the innermost of three wins over a conflict of the outer two") {
+  const LabelImage image =
+      paint_labels({object("######..", {0, 0, 6, 1}, 1), object("..######", {2, 0, 8, 1}, 2),
+                    object("...##...", {3, 0, 5, 1}, 3)},
+                   1, 8);
+  CHECK(image.classes.to_vector<uint8_t>() == Row{1, 1, 255, 3, 3, 255, 2, 2});
+}
+
+TEST_CASE("label image: METHOD A10, an object between two of a class does not end their conflict") {
+  // Pixel 4 belongs to all three; the box of the last is inside that of the second alone.
+  const LabelImage image =
+      paint_labels({object("#####...", {0, 0, 6, 1}, 1), object("...#####", {3, 0, 8, 1}, 1),
+                    object("....###.", {4, 0, 7, 1}, 2)},
+                   1, 8);
+  CHECK(image.classes.to_vector<uint8_t>() == Row{1, 1, 1, 1, 255, 2, 2, 1});
+}
+
 TEST_CASE("label image: no objects, and classes that cannot be painted") {
   CHECK(paint_labels({}, 1, 8).classes.to_vector<uint8_t>() == Row(8, 0));
   CHECK_THROWS_AS(paint_labels({object("#.......", {0, 0, 1, 1}, 255)}, 1, 8), Error);

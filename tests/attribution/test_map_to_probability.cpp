@@ -38,11 +38,34 @@ TEST_CASE("map: METHOD A7, rescaled to [0, 1] inside the box and zero outside") 
   CHECK(most == doctest::Approx(1).epsilon(1e-6));
 }
 
-TEST_CASE("map: a constant map becomes zero, not NaN") {
+TEST_CASE("map: a constant map becomes zero or one, not NaN") {
   const PixelRect box = pixel_rect({2, 2, 8, 8}, 10, 10);
-  for (const float v :
-       rescaled_map(Tensor::full({3, 3}, 0.7), box, 10, 10, Corners::kAligned).to_vector<float>())
-    CHECK(v == 0);
+  for (const double value : {0.0, 0.7}) {
+    const Tensor map = Tensor::full({3, 3}, value);
+    const Tensor rescaled = rescaled_map(map, box, 10, 10, Corners::kAligned);
+    const Tensor expected = filled_box(box, value > 0 ? 1 : 0, 10, 10, kCpu);
+    CHECK(rescaled.to_vector<float>() == expected.to_vector<float>());
+  }
+}
+
+TEST_CASE("map: METHOD A7, the authors rescale the whole map before it is cut to the box") {
+  // Aligned corners and as many cells as pixels: nothing is resized. The least value lies outside
+  // the box, so none inside becomes 0. 10 pixels and θ = 0.75: the value at rank 2 is 0.8.
+  const std::vector<float> row{0, 0.6f, 0.6f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.8f, 0.9f, 1, 0};
+  const PixelRect box{1, 0, 11, 1};
+  const Tensor map = Tensor::from(row, {1, 12});
+  const double theta = 0.75, long_side = 1e9;  // a blur of one pixel
+  const auto values =
+      authors_probability(map, box, theta, 1, 12, Corners::kAligned, long_side).to_vector<float>();
+  std::vector<float> ranked;
+  for (size_t i = 0; i < row.size(); ++i)
+    ranked.push_back(i < 1 || i > 10 ? 0 : std::min(row[i] / 0.8f, 1.f));
+  const double side = std::exp(-0.5), total = 1 + 2 * side;
+  for (size_t i = 1; i <= 10; ++i)
+    CHECK(values[i] == doctest::Approx((ranked[i] + side * (ranked[i - 1] + ranked[i + 1])) / total)
+                           .epsilon(1e-6));
+  CHECK(values[0] == 0);
+  CHECK(values[11] == 0);
 }
 
 TEST_CASE("map: METHOD A7, the share 1 - theta of the box reaches 1") {
@@ -72,9 +95,9 @@ TEST_CASE("map: METHOD A7, the blur's sigma follows the box and is whole") {
   CHECK(blur_sigma_px(pixel_rect({0, 0, 100, 100}, 100, 100), 100, 100) == 64);
   CHECK(blur_sigma_px(pixel_rect({0, 0, 50, 50}, 100, 100), 100, 100) == 40);
   CHECK(blur_sigma_px(pixel_rect({0, 0, 1, 1}, 100, 100), 100, 100) == 16);
-  // In proportion to the short side, when that is asked for.
-  CHECK(blur_sigma_px(pixel_rect({0, 0, 100, 100}, 100, 100), 100, 100, 200) == 32);
-  CHECK(blur_sigma_px(pixel_rect({0, 0, 1, 1}, 20, 20), 20, 20, 375) == 1);
+  // In proportion to the long side, when that is asked for.
+  CHECK(blur_sigma_px(pixel_rect({0, 0, 100, 50}, 50, 100), 50, 100, 200) == 32);
+  CHECK(blur_sigma_px(pixel_rect({0, 0, 1, 1}, 20, 20), 20, 20, 500) == 1);
 }
 
 TEST_CASE(

@@ -68,6 +68,14 @@ TEST_CASE("stride: METHOD A4, s(a) = 16 + 48 sqrt(a)") {
   CHECK_THROWS_AS(adaptive_stride(-0.1), Error);
 }
 
+TEST_CASE("stride: METHOD A4, coordinates are those of an input of 800 by at most 1333 pixels") {
+  CHECK(scale_of_input(800, 1066) == 1);
+  CHECK(scale_of_input(749, 1333) == 1);  // a wide photograph, held by its long side
+  CHECK(scale_of_input(1333, 500) == 1);
+  CHECK(scale_of_input(320, 426) == 0.4);
+  CHECK(scale_of_input(1600, 1600) == 2);
+}
+
 TEST_CASE("stride: METHOD A2, the paper's grid is rounded up and the authors' is truncated") {
   const MaskGrid up = mask_grid(800, 1066, 40, GridRounding::kCeil);
   CHECK(up.height == 20);

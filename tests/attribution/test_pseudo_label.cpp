@@ -104,9 +104,20 @@ TEST_CASE("pseudo label: METHOD A7, without a map the box is filled and refined"
   }
 }
 
+TEST_CASE("pseudo label: METHOD A7, a map of zeros is no map") {
+  for (const auto& options : {PseudoLabelOptions::paper(), PseudoLabelOptions::authors()}) {
+    const auto labels = pseudo_labels(
+        disc_picture(), {{Tensor::zeros({12, 16}), kDiscBox}, {Tensor(), kDiscBox}}, options);
+    CHECK(labels[0].source == LabelSource::kNoMap);
+    CHECK(labels[0].foreground.to_vector<uint8_t>() == labels[1].foreground.to_vector<uint8_t>());
+  }
+}
+
 TEST_CASE("pseudo label: METHOD A7, a mask of less than 1/5 of a small box is replaced") {
-  const Tensor picture = disc_picture(35),
-               nothing = Tensor::zeros({12, 16});  // 4900 of 120000 pixels
+  const Tensor picture = disc_picture(35);  // a box of 4900 of 120000 pixels
+  std::vector<float> elsewhere(size_t(12 * 16), 0.f);
+  elsewhere[0] = 1;
+  const Tensor nothing = Tensor::from(elsewhere, {12, 16});  // 0 inside the boxes
   const auto authors =
       pseudo_labels(picture, {{nothing, disc_box(35)}}, PseudoLabelOptions::authors());
   CHECK(authors[0].source == LabelSource::kSmallMask);
