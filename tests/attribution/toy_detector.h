@@ -13,18 +13,24 @@ namespace bbam::test {
 
 class ToyDetector : public ExplainedDetector {
  public:
-  // Two classes and background; weights by formula.
-  explicit ToyDetector(DType dtype = DType::kF32) {
+  static constexpr int kBins = 4, kInputs = kBins * kBins * 3, kClasses = 3;
+
+  // Two classes and background; weights by formula, `gain` times as large: how much the answer
+  // depends on the picture.
+  explicit ToyDetector(DType dtype = DType::kF32, Device device = kCpu, double gain = 1) {
     std::vector<double> logits, deltas;
-    for (int i = 0; i < 3 * kInputs; ++i) logits.push_back(std::sin(1.0 + i) * 0.3);
-    for (int i = 0; i < 12 * kInputs; ++i) deltas.push_back(std::cos(2.0 + i) * 0.02);
-    to_logits_ = Tensor::from(logits, {3, kInputs}).cast(dtype);
-    to_deltas_ = Tensor::from(deltas, {12, kInputs}).cast(dtype);
-    logit_bias_ = Tensor::from<double>({-1, 2, 0}).cast(dtype);
-    delta_bias_ = Tensor::zeros({12}, dtype);
+    for (int i = 0; i < kClasses * kInputs; ++i) logits.push_back(gain * logit_weight(i));
+    for (int i = 0; i < 4 * kClasses * kInputs; ++i) deltas.push_back(gain * delta_weight(i));
+    to_logits_ = Tensor::from(logits, {kClasses, kInputs}).cast(dtype).to(device);
+    to_deltas_ = Tensor::from(deltas, {4 * kClasses, kInputs}).cast(dtype).to(device);
+    logit_bias_ = Tensor::from<double>({-1, 2, 0}).cast(dtype).to(device);
+    delta_bias_ = Tensor::zeros({4 * kClasses}, dtype, device);
   }
+  static double logit_weight(int i) { return std::sin(1.0 + i) * 0.3; }
+  static double delta_weight(int i) { return std::cos(2.0 + i) * 0.02; }
 
   BoxPredictions predict(const Variable& images, const Tensor& rois) override {
+    ++predictions;
     const RoiAlignSpec spec{.out_h = kBins, .out_w = kBins};
     const Variable pooled = roi_align(images, rois, 1.0, spec);
     const Variable x = sigmoid(scale(reshape(pooled, {rois.dim(0), kInputs}), 0.05));
@@ -38,8 +44,9 @@ class ToyDetector : public ExplainedDetector {
   }
   int cost_group(const BoxArray&) const override { return 0; }
 
+  int predictions = 0;  // calls of predict
+
  private:
-  static constexpr int kBins = 4, kInputs = kBins * kBins * 3;
   Tensor to_logits_, to_deltas_, logit_bias_, delta_bias_;
 };
 
