@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tests/close.h"
 #include "tests/op_case.h"
 
 using namespace bbam;
@@ -16,6 +17,23 @@ Tensor map_of(Shape shape, uint64_t seed) {
   return random_tensor(shape, seed, 0, 1).cast(DType::kF32);
 }
 
+// The definition, pixel by pixel.
+double blurred_at(const std::vector<float>& x, int64_t h, int64_t w, int64_t row, int64_t col,
+                  int sigma) {
+  const auto mirrored = [](int64_t i, int64_t n) {
+    while (i < 0 || i >= n) i = i < 0 ? -i : 2 * (n - 1) - i;
+    return i;
+  };
+  double sum = 0, weights = 0;
+  for (int a = -sigma; a <= sigma; ++a)
+    for (int b = -sigma; b <= sigma; ++b) {
+      const double weight = std::exp(-(a * a + b * b) / (2.0 * sigma * sigma));
+      weights += weight;
+      sum += weight * x[size_t(mirrored(row + a, h) * w + mirrored(col + b, w))];
+    }
+  return sum / weights;
+}
+
 }  // namespace
 
 TEST_CASE("map: METHOD A7, rescaled to [0, 1] inside the box and zero outside") {
@@ -24,28 +42,32 @@ TEST_CASE("map: METHOD A7, rescaled to [0, 1] inside the box and zero outside") 
   CHECK(box.y0 == 5);
   CHECK(box.x1 == 40);
   CHECK(box.y1 == 25);
-  const auto values =
-      rescaled_map(map_of({4, 6}, 1), box, 30, 50, Corners::kHalfPixel).to_vector<float>();
-  float least = 2, most = -1;
-  for (int64_t row = 0; row < 30; ++row)
-    for (int64_t col = 0; col < 50; ++col) {
-      const float v = values[size_t(row * 50 + col)];
-      const bool inside = row >= 5 && row < 25 && col >= 10 && col < 40;
-      if (!inside) CHECK(v == 0);
-      if (inside) least = std::min(least, v), most = std::max(most, v);
-    }
-  CHECK(least == doctest::Approx(0).epsilon(1e-6));
-  CHECK(most == doctest::Approx(1).epsilon(1e-6));
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const Tensor map = rescaled_map(map_of({4, 6}, 1).to(device), box, 30, 50, Corners::kHalfPixel);
+    const auto values = map.to_vector<float>();
+    float least = 2, most = -1;
+    for (int64_t row = 0; row < 30; ++row)
+      for (int64_t col = 0; col < 50; ++col) {
+        const float v = values[size_t(row * 50 + col)];
+        const bool inside = row >= 5 && row < 25 && col >= 10 && col < 40;
+        if (!inside) CHECK(v == 0);
+        if (inside) least = std::min(least, v), most = std::max(most, v);
+      }
+    CHECK(std::abs(least) <= 1e-6);
+    CHECK(std::abs(most - 1) <= 1e-6);
+  }
 }
 
 TEST_CASE("map: a constant map becomes zero or one, not NaN") {
   const PixelRect box = pixel_rect({2, 2, 8, 8}, 10, 10);
-  for (const double value : {0.0, 0.7}) {
-    const Tensor map = Tensor::full({3, 3}, value);
-    const Tensor rescaled = rescaled_map(map, box, 10, 10, Corners::kAligned);
-    const Tensor expected = filled_box(box, value > 0 ? 1 : 0, 10, 10, kCpu);
-    CHECK(rescaled.to_vector<float>() == expected.to_vector<float>());
-  }
+  for (const Device device : available_devices())
+    for (const double value : {0.0, 0.7}) {
+      const Tensor map = Tensor::full({3, 3}, value, DType::kF32, device);
+      const Tensor rescaled = rescaled_map(map, box, 10, 10, Corners::kAligned);
+      const Tensor expected = filled_box(box, value > 0 ? 1 : 0, 10, 10, kCpu);
+      CHECK(rescaled.to_vector<float>() == expected.to_vector<float>());
+    }
 }
 
 TEST_CASE("map: METHOD A7, the authors rescale the whole map before it is cut to the box") {
@@ -53,31 +75,36 @@ TEST_CASE("map: METHOD A7, the authors rescale the whole map before it is cut to
   // the box, so none inside becomes 0. 10 pixels and θ = 0.75: the value at rank 2 is 0.8.
   const std::vector<float> row{0, 0.6f, 0.6f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.8f, 0.9f, 1, 0};
   const PixelRect box{1, 0, 11, 1};
-  const Tensor map = Tensor::from(row, {1, 12});
   const double theta = 0.75, long_side = 1e9;  // a blur of one pixel
-  const auto values =
-      authors_probability(map, box, theta, 1, 12, Corners::kAligned, long_side).to_vector<float>();
   std::vector<float> ranked;
   for (size_t i = 0; i < row.size(); ++i)
     ranked.push_back(i < 1 || i > 10 ? 0 : std::min(row[i] / 0.8f, 1.f));
   const double side = std::exp(-0.5), total = 1 + 2 * side;
-  for (size_t i = 1; i <= 10; ++i)
-    CHECK(values[i] == doctest::Approx((ranked[i] + side * (ranked[i - 1] + ranked[i + 1])) / total)
-                           .epsilon(1e-6));
-  CHECK(values[0] == 0);
-  CHECK(values[11] == 0);
+  for (const Device device : available_devices()) {
+    const Tensor map = Tensor::from(row, {1, 12}).to(device);
+    const auto values = authors_probability(map, box, theta, 1, 12, Corners::kAligned, long_side)
+                            .to_vector<float>();
+    for (size_t i = 1; i <= 10; ++i) {
+      const double expected = (ranked[i] + side * (ranked[i - 1] + ranked[i + 1])) / total;
+      CHECK(std::abs(values[i] - expected) <= 1e-6);
+    }
+    CHECK(values[0] == 0);
+    CHECK(values[11] == 0);
+  }
 }
 
 TEST_CASE("map: METHOD A7, the share 1 - theta of the box reaches 1") {
   const int64_t h = 40, w = 60;
   const PixelRect box = pixel_rect({5, 5, 45, 30}, h, w);
-  const Tensor map = zero_outside(map_of({h, w}, 2), box);
-  for (const double theta : {0.85, 0.5, 0.2}) {
-    const auto values = divide_by_rank(map, box, theta).to_vector<float>();
-    const auto certain = std::count(values.begin(), values.end(), 1.f);
-    CHECK(std::abs(double(certain) - 1 - double(box.area()) * (1 - theta)) <= 1);
-    CHECK(*std::max_element(values.begin(), values.end()) == 1);
-  }
+  for (const Device device : available_devices())
+    for (const double theta : {0.85, 0.5, 0.2}) {
+      CAPTURE(to_string(device));
+      const Tensor map = zero_outside(map_of({h, w}, 2).to(device), box);
+      const auto values = divide_by_rank(map, box, theta).to_vector<float>();
+      const auto certain = std::count(values.begin(), values.end(), 1.f);
+      CHECK(std::abs(double(certain) - 1 - double(box.area()) * (1 - theta)) <= 1);
+      CHECK(*std::max_element(values.begin(), values.end()) == 1);
+    }
 }
 
 TEST_CASE("map: METHOD A7, where the value at the rank is 0 everything above 0 becomes certain") {
@@ -85,10 +112,13 @@ TEST_CASE("map: METHOD A7, where the value at the rank is 0 everything above 0 b
   sparse[210] = 0.1f;
   sparse[211] = 1e-6f;
   const PixelRect box = pixel_rect({0, 0, 20, 20}, 20, 20);
-  const auto values = divide_by_rank(Tensor::from(sparse, {20, 20}), box, 0.2).to_vector<float>();
-  CHECK(values[210] == 1);
-  CHECK(values[211] == 1);
-  CHECK(std::count(values.begin(), values.end(), 0.f) == 398);
+  for (const Device device : available_devices()) {
+    const Tensor map = Tensor::from(sparse, {20, 20}, device);
+    const auto values = divide_by_rank(map, box, 0.2).to_vector<float>();
+    CHECK(values[210] == 1);
+    CHECK(values[211] == 1);
+    CHECK(std::count(values.begin(), values.end(), 0.f) == 398);
+  }
 }
 
 TEST_CASE("map: METHOD A7, the blur's sigma follows the box and is whole") {
@@ -101,48 +131,46 @@ TEST_CASE("map: METHOD A7, the blur's sigma follows the box and is whole") {
 }
 
 TEST_CASE(
-    "map: values by rank are spread evenly, equal ones share the middle, and the scale is lost") {
+    "map: METHOD A7, values by rank are spread evenly, equal ones share the middle, and the scale "
+    "is lost") {
   const PixelRect box = pixel_rect({1, 0, 5, 1}, 1, 6);
-  const auto ranks = [&](const std::vector<float>& row) {
-    return rank_normalised(Tensor::from(row, {1, 6}), box).to_vector<float>();
-  };
-  CHECK(ranks({9, 0.1f, 0.3f, 0.2f, 0.4f, 9}) ==
-        std::vector<float>{0, 0.125f, 0.625f, 0.375f, 0.875f, 0});
-  CHECK(ranks({0, 0, 0, 0, 8, 0}) == std::vector<float>{0, 0.375f, 0.375f, 0.375f, 0.875f, 0});
-  CHECK(ranks({0, 1e-3f, 3e-3f, 2e-3f, 4e-3f, 0}) == ranks({0, 1, 3, 2, 4, 0}));
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const auto ranks = [&](const std::vector<float>& row) {
+      return rank_normalised(Tensor::from(row, {1, 6}, device), box).to_vector<float>();
+    };
+    CHECK(ranks({9, 0.1f, 0.3f, 0.2f, 0.4f, 9}) ==
+          std::vector<float>{0, 0.125f, 0.625f, 0.375f, 0.875f, 0});
+    CHECK(ranks({0, 0, 0, 0, 8, 0}) == std::vector<float>{0, 0.375f, 0.375f, 0.375f, 0.875f, 0});
+    CHECK(ranks({0, 1e-3f, 3e-3f, 2e-3f, 4e-3f, 0}) == ranks({0, 1, 3, 2, 4, 0}));
+  }
 }
 
-TEST_CASE("map: the blur equals the double sum over a mirrored image") {
+TEST_CASE("map: METHOD A7, the blur equals the double sum over a mirrored image") {
   const int64_t h = 9, w = 7;
   const int sigma = 3;
-  const Tensor map = map_of({h, w}, 3);
-  const auto x = map.to_vector<float>(), y = gaussian_blur(map, sigma).to_vector<float>();
-  const auto mirrored = [](int64_t i, int64_t n) {
-    while (i < 0 || i >= n) i = i < 0 ? -i : 2 * (n - 1) - i;
-    return i;
-  };
-  double weights = 0;
-  for (int k = -sigma; k <= sigma; ++k) weights += std::exp(-k * k / (2.0 * sigma * sigma));
-  for (int64_t row = 0; row < h; ++row)
-    for (int64_t col = 0; col < w; ++col) {
-      double sum = 0;
-      for (int a = -sigma; a <= sigma; ++a)
-        for (int b = -sigma; b <= sigma; ++b)
-          sum += std::exp(-(a * a + b * b) / (2.0 * sigma * sigma)) *
-                 x[size_t(mirrored(row + a, h) * w + mirrored(col + b, w))];
-      CHECK(y[size_t(row * w + col)] == doctest::Approx(sum / weights / weights).epsilon(1e-5));
-    }
+  const auto x = map_of({h, w}, 3).to_vector<float>();
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const auto y = gaussian_blur(Tensor::from(x, {h, w}, device), sigma).to_vector<float>();
+    for (int64_t row = 0; row < h; ++row)
+      for (int64_t col = 0; col < w; ++col)
+        CHECK(y[size_t(row * w + col)] == close(blurred_at(x, h, w, row, col, sigma)));
+  }
 }
 
 TEST_CASE("map: a blur wider than the image and boxes at its edge") {
-  for (const float v : gaussian_blur(Tensor::full({1, 3}, 0.5), 16).to_vector<float>())
-    CHECK(v == doctest::Approx(0.5));
+  for (const Device device : available_devices()) {
+    const Tensor narrow = Tensor::full({1, 3}, 0.5, DType::kF32, device);
+    for (const float v : gaussian_blur(narrow, 16).to_vector<float>()) CHECK(v == close(0.5));
+    const auto filled =
+        filled_box(pixel_rect({1, 2, 4, 5}, 6, 7), 0.7, 6, 7, device).to_vector<float>();
+    CHECK(std::count(filled.begin(), filled.end(), 0.7f) == 9);
+    CHECK(std::count(filled.begin(), filled.end(), 0.f) == 33);
+  }
   const PixelRect corner = pixel_rect({-5, -5, 0.2f, 0.2f}, 10, 10);
   CHECK(corner.area() == 1);
   const PixelRect beyond = pixel_rect({50, 50, 60, 60}, 10, 10);
   CHECK(beyond.x0 == 9);
   CHECK(beyond.x1 == 10);
-  const auto filled =
-      filled_box(pixel_rect({1, 2, 4, 5}, 6, 7), 0.7, 6, 7, kCpu).to_vector<float>();
-  CHECK(std::count(filled.begin(), filled.end(), 0.7f) == 9);
 }

@@ -2,6 +2,7 @@
 
 #include "attribution/perturb.h"
 #include "attribution/stride.h"
+#include "tests/close.h"
 #include "tests/op_case.h"
 
 using namespace bbam;
@@ -41,22 +42,29 @@ TEST_CASE("op perturb") {
 }
 
 TEST_CASE(
-    "perturb: section 3.2, a mask of ones keeps the image and a mask of zeros leaves the fill") {
-  const Tensor image = random_tensor({1, 6, 5, 3}, 3, -100, 100);
-  const Variable kept = perturb(image, Variable(Tensor::full({1, 6, 5, 1}, 1, DType::kF64)), kFill);
-  CHECK(kept.value().to_vector<double>() == image.to_vector<double>());
-  const Variable gone = perturb(image, Variable(Tensor::zeros({1, 6, 5, 1}, DType::kF64)), kFill);
-  const auto values = gone.value().to_vector<double>();
-  for (size_t i = 0; i < values.size(); ++i) CHECK(values[i] == kFill[i % 3]);
+    "perturb: METHOD A2, a mask of ones keeps the image and a mask of zeros leaves the fill") {
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const Tensor image = random_tensor({1, 6, 5, 3}, 3, -100, 100).to(device);
+    const Variable ones(Tensor::full({1, 6, 5, 1}, 1, DType::kF64, device));
+    const Variable zeros(Tensor::zeros({1, 6, 5, 1}, DType::kF64, device));
+    CHECK(perturb(image, ones, kFill).value().to_vector<double>() == image.to_vector<double>());
+    const auto values = perturb(image, zeros, kFill).value().to_vector<double>();
+    for (size_t i = 0; i < values.size(); ++i) CHECK(values[i] == kFill[i % 3]);
+  }
 }
 
-TEST_CASE("perturb: masks of different grids are brought to the image and stay apart") {
-  const Variable a(Tensor::full({2, 3}, 0.25)), b(Tensor::full({5, 4}, 0.75));
-  for (Corners corners : {Corners::kAligned, Corners::kHalfPixel}) {
-    const Tensor up = upsample_masks({a, b}, 9, 11, corners).value();
-    CHECK(up.shape() == Shape{2, 9, 11, 1});
-    for (const float v : up.rows(0, 1).to_vector<float>()) CHECK(v == doctest::Approx(0.25));
-    for (const float v : up.rows(1, 2).to_vector<float>()) CHECK(v == doctest::Approx(0.75));
+TEST_CASE("perturb: METHOD A2, masks of different grids are brought to the image and stay apart") {
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const Variable a(Tensor::full({2, 3}, 0.25, DType::kF32, device)),
+        b(Tensor::full({5, 4}, 0.75, DType::kF32, device));
+    for (Corners corners : {Corners::kAligned, Corners::kHalfPixel}) {
+      const Tensor up = upsample_masks({a, b}, 9, 11, corners).value();
+      CHECK(up.shape() == Shape{2, 9, 11, 1});
+      for (const float v : up.rows(0, 1).to_vector<float>()) CHECK(v == close(0.25, 1e-6));
+      for (const float v : up.rows(1, 2).to_vector<float>()) CHECK(v == close(0.75, 1e-6));
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 #include "datasets/image.h"
 #include "tensor/allocator.h"
 #include "tensor/random.h"
+#include "tests/close.h"
 #include "tests/golden.h"
 #include "tests/shared.h"
 
@@ -101,7 +102,7 @@ std::vector<double> exact_mean_field(const std::vector<uint8_t>& image, int64_t 
 
 }  // namespace
 
-TEST_CASE("dense CRF: A8, marginals of pydensecrf on a generated picture") {
+TEST_CASE("dense CRF: METHOD A8, marginals of pydensecrf on a generated picture") {
   const MemoryAudit audit;
   const auto golden = test::golden("dense_crf");
   const Tensor picture = golden.tensors.at("picture");
@@ -117,7 +118,7 @@ TEST_CASE("dense CRF: A8, marginals of pydensecrf on a generated picture") {
   CHECK(MemoryAudit::violations() == 0);
 }
 
-TEST_CASE("dense CRF: A8, marginals of pydensecrf on photographs") {
+TEST_CASE("dense CRF: METHOD A8, marginals of pydensecrf on photographs") {
   const std::string folder = test::shared_path("data/voc2012_subset/JPEGImages");
   BBAM_SKIP_WITHOUT(folder, "the set of photographs");
   const auto golden = test::golden("dense_crf");
@@ -129,17 +130,19 @@ TEST_CASE("dense CRF: A8, marginals of pydensecrf on photographs") {
     REQUIRE(sum == golden.tensors.at(name + ".sum").item<int64_t>());
     const auto pixels = golden.tensors.at(name + ".pixels").to_vector<int64_t>();
     const Tensor picture = Tensor::from(image.pixels, {image.height, image.width, 3});
-    for (const int64_t labels : {2, 21}) {
-      CAPTURE(labels);
-      const DenseCrf crf(picture, options_for(labels));
-      const Tensor marginals = crf.infer(unary_energies(image.height, image.width, labels));
-      const Tensor expected = golden.tensors.at(name + ".marginals_" + std::to_string(labels));
-      CHECK(compare(marginals, expected, pixels) < 1e-3);
-    }
+    for (const Device device : available_devices())
+      for (const int64_t labels : {2, 21}) {
+        CAPTURE(to_string(device));
+        CAPTURE(labels);
+        const DenseCrf crf(picture.to(device), options_for(labels));
+        const Tensor unary = unary_energies(image.height, image.width, labels);
+        const Tensor expected = golden.tensors.at(name + ".marginals_" + std::to_string(labels));
+        CHECK(compare(crf.infer(unary.to(device)), expected, pixels) < 1e-3);
+      }
   }
 }
 
-TEST_CASE("dense CRF: algorithm 1 with all pairs of pixels") {
+TEST_CASE("dense CRF: METHOD A8, algorithm 1 with all pairs of pixels") {
   // The lattice approximates the kernels, and mean field amplifies where labels compete: means are
   // compared, with room for a few pixels on the other side.
   const int64_t height = 14, width = 20;
@@ -148,14 +151,18 @@ TEST_CASE("dense CRF: algorithm 1 with all pairs of pixels") {
     CAPTURE(labels);
     const DenseCrfOptions options{.appearance_sigma_px = 10, .appearance_sigma_levels = 20};
     const Tensor unary = unary_energies(height, width, labels);
-    const auto found = DenseCrf(picture, options).infer(unary).to_vector<float>();
     const auto exact = exact_mean_field(picture.to_vector<uint8_t>(), width,
                                         unary.to_vector<float>(), size_t(labels), options);
-    double sum = 0;
-    for (size_t i = 0; i < exact.size(); ++i) sum += std::abs(found[i] - exact[i]);
-    const double mean = sum / double(exact.size());
-    CAPTURE(mean);
-    CHECK(mean < 0.004);
+    for (const Device device : available_devices()) {
+      const DenseCrf crf(picture.to(device), options);
+      const auto found = crf.infer(unary.to(device)).to_vector<float>();
+      double sum = 0;
+      for (size_t i = 0; i < exact.size(); ++i) sum += std::abs(found[i] - exact[i]);
+      const double mean = sum / double(exact.size());
+      CAPTURE(to_string(device));
+      CAPTURE(mean);
+      CHECK(mean < 0.004);
+    }
   }
 }
 
@@ -174,8 +181,7 @@ TEST_CASE("dense CRF: without iterations the marginals are the softmax of -u") {
         double sum = 0;
         for (size_t l = 0; l < size_t(labels); ++l) sum += std::exp(-u[i * labels + l]);
         for (size_t l = 0; l < size_t(labels); ++l)
-          REQUIRE(q[i * labels + l] ==
-                  doctest::Approx(std::exp(-u[i * labels + l]) / sum).epsilon(1e-5));
+          REQUIRE(q[i * labels + l] == test::close(std::exp(-u[i * labels + l]) / sum));
       }
     }
   }
@@ -183,21 +189,24 @@ TEST_CASE("dense CRF: without iterations the marginals are the softmax of -u") {
 
 TEST_CASE("dense CRF: marginals sum to one, extreme energies included") {
   const int64_t height = 12, width = 9;
-  const DenseCrf crf(random_picture(height, width, 81));
-  for (const float scale : {1.f, 30.f, 1000.f})
-    for (const int64_t labels : {2, 3, 21, 81}) {
-      auto energies = unary_energies(height, width, labels).to_vector<float>();
-      for (float& u : energies) u *= scale;
-      const auto q = crf.infer(Tensor::from(energies, {height, width, labels})).to_vector<float>();
-      for (size_t i = 0; i < size_t(height * width); ++i) {
-        double sum = 0;
-        for (size_t l = 0; l < size_t(labels); ++l) {
-          REQUIRE(q[i * labels + l] >= 0);
-          sum += q[i * labels + l];
+  for (const Device device : available_devices()) {
+    const DenseCrf crf(random_picture(height, width, 81).to(device));
+    for (const float scale : {1.f, 30.f, 1000.f})
+      for (const int64_t labels : {2, 3, 21, 81}) {
+        auto energies = unary_energies(height, width, labels).to_vector<float>();
+        for (float& u : energies) u *= scale;
+        const Tensor unary = Tensor::from(energies, {height, width, labels}, device);
+        const auto q = crf.infer(unary).to_vector<float>();
+        for (size_t i = 0; i < size_t(height * width); ++i) {
+          double sum = 0;
+          for (size_t l = 0; l < size_t(labels); ++l) {
+            REQUIRE(q[i * labels + l] >= 0);
+            sum += q[i * labels + l];
+          }
+          REQUIRE(sum == test::close(1));
         }
-        REQUIRE(sum == doctest::Approx(1).epsilon(1e-5));
       }
-    }
+  }
 }
 
 TEST_CASE("dense CRF: foregrounds solved together are those solved alone, as two labels") {
@@ -224,8 +233,7 @@ TEST_CASE("dense CRF: foregrounds solved together are those solved alone, as two
             unary_from_probabilities(Tensor::from(two, {height, width, 2}, device));
         const auto alone = crf.infer(unary).to_vector<float>();
         for (int64_t i = 0; i < height * width; ++i)
-          REQUIRE(together[size_t(i * objects + k)] ==
-                  doctest::Approx(alone[size_t(2 * i + 1)]).epsilon(1e-4));
+          REQUIRE(together[size_t(i * objects + k)] == test::close(alone[size_t(2 * i + 1)], 1e-4));
       }
     }
     CHECK(crf.infer_foreground(Tensor::empty({height, width, 0}, DType::kF32, device)).size() == 0);
@@ -242,8 +250,7 @@ TEST_CASE("dense CRF: the order of the labels does not matter") {
   const auto q = crf.infer(Tensor::from(u, {height, width, labels})).to_vector<float>();
   const auto r = crf.infer(Tensor::from(reversed, {height, width, labels})).to_vector<float>();
   for (size_t i = 0; i < u.size(); ++i)
-    REQUIRE(q[i] ==
-            doctest::Approx(r[i / labels * labels + labels - 1 - i % labels]).epsilon(1e-4));
+    REQUIRE(q[i] == test::close(r[i / labels * labels + labels - 1 - i % labels], 1e-4));
 }
 
 TEST_CASE("dense CRF: the same bytes for any number of threads") {
@@ -289,11 +296,13 @@ TEST_CASE("dense CRF: wrong input is named") {
   CHECK_THROWS_WITH_AS(crf.infer(Tensor::zeros({4, 6, 0})), doctest::Contains("no labels"), Error);
 }
 
-TEST_CASE("dense CRF: unary energies of probabilities, A8") {
-  const auto u = unary_from_probabilities(Tensor::from<float>({1, 0.5f, 0, 1e-9f}, {4, 1, 1}));
-  const auto v = u.to_vector<float>();
-  CHECK(v[0] == 0);
-  CHECK(v[1] == doctest::Approx(std::log(2.0)));
-  CHECK(v[2] == doctest::Approx(-std::log(1e-5)));
-  CHECK(v[3] == v[2]);
+TEST_CASE("dense CRF: METHOD A8, unary energies of probabilities") {
+  for (const Device device : available_devices()) {
+    const Tensor p = Tensor::from<float>({1, 0.5f, 0, 1e-9f}, {4, 1, 1}, device);
+    const auto u = unary_from_probabilities(p).to_vector<float>();
+    CHECK(u[0] == 0);
+    CHECK(u[1] == test::close(std::log(2.0), 1e-6));
+    CHECK(u[2] == test::close(-std::log(1e-5), 1e-6));
+    CHECK(u[3] == u[2]);
+  }
 }

@@ -9,6 +9,7 @@
 
 #include "tensor/allocator.h"
 #include "tensor/random.h"
+#include "tests/close.h"
 
 using namespace bbam;
 
@@ -221,8 +222,7 @@ TEST_CASE("permutohedral: any number of channels, each as if alone") {
         const auto alone =
             lattice.filter(Tensor::from(one, {points, 1}, device)).to_vector<float>();
         for (int64_t i = 0; i < points; ++i)
-          REQUIRE(together[size_t(i * channels + c)] ==
-                  doctest::Approx(alone[size_t(i)]).epsilon(1e-5));
+          REQUIRE(together[size_t(i * channels + c)] == test::close(alone[size_t(i)]));
       }
     }
     CHECK(lattice.filter(Tensor::empty({points, 0}, DType::kF32, device)).size() == 0);
@@ -245,10 +245,14 @@ TEST_CASE("permutohedral: the same bytes for any number of threads") {
 }
 
 TEST_CASE("permutohedral: equal points share their corners; far points do not meet") {
-  const PermutohedralLattice one(Tensor::zeros({50, 2}));
-  CHECK(one.vertices() == 3);
-  const auto sums = one.filter(Tensor::full({50, 1}, 1)).to_vector<float>();
-  for (const float sum : sums) CHECK(sum == doctest::Approx(sums[0]));
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const PermutohedralLattice one(Tensor::zeros({50, 2}, DType::kF32, device));
+    CHECK(one.vertices() == 3);
+    const Tensor ones = Tensor::full({50, 1}, 1, DType::kF32, device);
+    const auto sums = one.filter(ones).to_vector<float>();
+    for (const float sum : sums) CHECK(sum == test::close(sums[0]));
+  }
 
   const PermutohedralLattice two(Tensor::from<float>({0, 0, 1000, 1000}, {2, 2}));
   CHECK(two.vertices() == 6);
