@@ -116,6 +116,8 @@ TEST_CASE("pseudo label: METHOD A7, the first fill that covers 1/5 of a box with
 
 TEST_CASE(
     "pseudo label: METHOD A7, the first fill that covers 1/3 of a small box whose map fails") {
-  check_filled({"filled_3", 112, kSmallBox, 0.95}, Tensor::zeros({12, 16}),
+  std::vector<float> elsewhere(size_t(12 * 16), 0.f);
+  elsewhere[0] = 1;  // far from the box
+  check_filled({"filled_3", 112, kSmallBox, 0.95}, Tensor::from(elsewhere, {12, 16}),
                PseudoLabelOptions::authors(), LabelSource::kSmallMask);
 }

@@ -50,10 +50,20 @@ def in_box(values, box):
     return np.where(inside, values, 0.0)
 
 
-def rescaled(box, aligned):
-    full = resize_axis(resize_axis(hill_map(), HEIGHT, aligned).T, WIDTH, aligned).T
+def at_image_size(coarse, aligned):
+    return resize_axis(resize_axis(coarse, HEIGHT, aligned).T, WIDTH, aligned).T
+
+
+def rescaled_inside(box):
+    full = at_image_size(hill_map(), aligned=False)
     inside = full[box[1]:box[3], box[0]:box[2]]
     return in_box((full - inside.min()) / (inside.max() - inside.min()), box)
+
+
+def rescaled_whole(box):
+    coarse = hill_map()
+    coarse = (coarse - coarse.min()) / (coarse.max() - coarse.min())
+    return in_box(at_image_size(coarse, aligned=True), box)
 
 
 def rank_normalised(values, box):
@@ -78,8 +88,8 @@ def divided_by_rank(values, box, theta):
 
 
 def blurred(values, box):
-    # 375: the short side of VOC's photographs, for whose pixels the constants are.
-    sigma = int((16 + 48 * np.sqrt(area(box) / (HEIGHT * WIDTH))) * min(HEIGHT, WIDTH) / 375)
+    # 500: the long side of VOC's photographs, for whose pixels the constants are.
+    sigma = int((16 + 48 * np.sqrt(area(box) / (HEIGHT * WIDTH))) * max(HEIGHT, WIDTH) / 500)
     taps = np.exp(-0.5 * (np.arange(-sigma, sigma + 1) / sigma) ** 2)
     taps /= taps.sum()
     padded = np.pad(values, sigma, mode="reflect")
@@ -98,14 +108,14 @@ def refined(picture, probability):
 
 
 def paper(picture, box):
-    probability = refined(picture, rank_normalised(rescaled(box, False), box))
+    probability = refined(picture, rank_normalised(rescaled_inside(box), box))
     return probability > 0.8, (probability >= 0.2) & ~(probability > 0.8)
 
 
 def authors(picture, box):
     inside = []
     for theta in (0.85, 0.2):
-        start = in_box(blurred(divided_by_rank(rescaled(box, True), box, theta), box), box)
+        start = in_box(blurred(divided_by_rank(rescaled_whole(box), box, theta), box), box)
         inside.append(refined(picture, start) > 0.9)
     return inside[0], inside[1] & ~inside[0]
 
