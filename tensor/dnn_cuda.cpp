@@ -1,5 +1,6 @@
 // Convolution on CUDA by cuDNN, f32, NHWC. Only algorithms that cuDNN calls deterministic are
-// taken.
+// taken; a shape that has none is left to the plain loops. What is chosen for a convolution depends
+// on its shape, precision and epilogue alone, never on earlier calls, so neither do the bytes.
 #include <cudnn.h>
 
 #include <map>
@@ -19,6 +20,14 @@ void check_status(cudnnStatus_t status, const char* call, int line) {
         cudnnGetErrorString(status));
 }
 #define BBAM_CUDNN(call) check_status((call), #call, __LINE__)
+
+// False when cuDNN has no kernel for what is asked; any other failure throws.
+bool is_supported(cudnnStatus_t status, const char* call, int line) {
+  if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED) return false;
+  check_status(status, call, line);
+  return true;
+}
+#define BBAM_CUDNN_HAS(call) is_supported((call), #call, __LINE__)
 
 // A descriptor that is made and destroyed with its owner.
 template <class Handle, auto create, auto destroy>
@@ -48,25 +57,64 @@ void describe(const TensorDescriptor& descriptor, const Shape& s) {
                                         int(s[3]), int(s[1]), int(s[2])));
 }
 
-// One convolution shape: its descriptors and the algorithm for each direction, chosen once.
-struct Plan {
+// What one direction of a convolution runs; not found: cuDNN has nothing deterministic for it.
+template <class Algorithm>
+struct Choice {
+  bool made = false, found = false;
+  Algorithm algorithm{};
+  size_t bytes = 0;  // of workspace
+};
+
+// The fastest by cuDNN's heuristics among the deterministic ones. Its lists hold an algorithm under
+// several math types, each with a workspace of its own, while it runs under the descriptor's,
+// `math`: entries of that type come first, and the workspace is asked for anew, for the pair that
+// runs. Determinism is a property of the algorithm.
+//   ask(most, &count, results) and workspace(algorithm, &bytes) return a status
+template <class Result, class Ask, class Workspace>
+auto choose(cudnnMathType_t math, Ask&& ask, Workspace&& workspace) {
+  Choice<decltype(Result::algo)> choice{.made = true};
+  std::vector<Result> results(16);
+  int count = 0;
+  if (!BBAM_CUDNN_HAS(ask(int(results.size()), &count, results.data()))) return choice;
+  for (bool of_this_type : {true, false})
+    for (int i = 0; i < count && !choice.found; ++i) {
+      const Result& result = results[size_t(i)];
+      if (result.status != CUDNN_STATUS_SUCCESS || result.determinism != CUDNN_DETERMINISTIC ||
+          (result.mathType == math) != of_this_type)
+        continue;
+      choice.found = BBAM_CUDNN_HAS(workspace(result.algo, &choice.bytes));
+      choice.algorithm = result.algo;
+    }
+  return choice;
+}
+
+// One convolution shape: its descriptors, and the algorithm for each direction, chosen when that is
+// first run.
+class Plan {
+ public:
   TensorDescriptor x, y, bias;
   FilterDescriptor w;
   ConvDescriptor conv;
   ActivationDescriptor identity, relu;
-  cudnnConvolutionFwdAlgo_t forward{};
-  cudnnConvolutionBwdDataAlgo_t data{};
-  cudnnConvolutionBwdFilterAlgo_t filter{};
-  size_t forward_bytes = 0, data_bytes = 0, filter_bytes = 0;
-  bool fuses = true;  // until cuDNN says that it cannot
+  // By whether there is a residual and a ReLU: is one fused call known to fail? (With a bias; there
+  // is no fused call without one.)
+  bool cannot_fuse[2][2] = {};
 
-  Plan(cudnnHandle_t handle, const Shape& xs, const Shape& ws, const Conv2dSpec& s, bool tf32);
+  Plan(const Shape& xs, const Shape& ws, const Conv2dSpec& s, bool tf32);
+  const Choice<cudnnConvolutionFwdAlgo_t>& forward(cudnnHandle_t handle);
+  const Choice<cudnnConvolutionBwdDataAlgo_t>& data(cudnnHandle_t handle);
+  const Choice<cudnnConvolutionBwdFilterAlgo_t>& filter(cudnnHandle_t handle);
 
  private:
-  void choose(cudnnHandle_t handle);
+  cudnnMathType_t math_;
+  Choice<cudnnConvolutionFwdAlgo_t> forward_;
+  Choice<cudnnConvolutionBwdDataAlgo_t> data_;
+  Choice<cudnnConvolutionBwdFilterAlgo_t> filter_;
 };
 
-Plan::Plan(cudnnHandle_t handle, const Shape& xs, const Shape& ws, const Conv2dSpec& s, bool tf32) {
+// Without FMA_MATH, cuDNN would use TF32 on its own.
+Plan::Plan(const Shape& xs, const Shape& ws, const Conv2dSpec& s, bool tf32)
+    : math_(tf32 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH) {
   describe(x, xs);
   describe(y, conv2d_output_shape(xs, ws, s));
   describe(bias, {1, 1, 1, ws[0]});
@@ -75,46 +123,54 @@ Plan::Plan(cudnnHandle_t handle, const Shape& xs, const Shape& ws, const Conv2dS
   BBAM_CUDNN(cudnnSetConvolution2dDescriptor(conv, s.padding, s.padding, s.stride, s.stride,
                                              s.dilation, s.dilation, CUDNN_CROSS_CORRELATION,
                                              CUDNN_DATA_FLOAT));
-  // Without FMA_MATH, cuDNN would use TF32 on its own.
-  BBAM_CUDNN(cudnnSetConvolutionMathType(conv, tf32 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH));
-  BBAM_CUDNN(cudnnSetActivationDescriptor(identity, CUDNN_ACTIVATION_IDENTITY,
-                                          CUDNN_NOT_PROPAGATE_NAN, 0));
-  BBAM_CUDNN(cudnnSetActivationDescriptor(relu, CUDNN_ACTIVATION_RELU, CUDNN_NOT_PROPAGATE_NAN, 0));
-  choose(handle);
+  BBAM_CUDNN(cudnnSetConvolutionMathType(conv, math_));
+  BBAM_CUDNN(
+      cudnnSetActivationDescriptor(identity, CUDNN_ACTIVATION_IDENTITY, CUDNN_PROPAGATE_NAN, 0));
+  BBAM_CUDNN(cudnnSetActivationDescriptor(relu, CUDNN_ACTIVATION_RELU, CUDNN_PROPAGATE_NAN, 0));
 }
 
-// The fastest by cuDNN's heuristics among the deterministic ones.
-template <class Perf>
-const Perf& first_deterministic(const std::vector<Perf>& results, int count,
-                                const char* direction) {
-  for (int i = 0; i < count; ++i)
-    if (results[size_t(i)].status == CUDNN_STATUS_SUCCESS &&
-        results[size_t(i)].determinism == CUDNN_DETERMINISTIC)
-      return results[size_t(i)];
-  fail("cuDNN has no deterministic algorithm for a convolution's ", direction);
+const Choice<cudnnConvolutionFwdAlgo_t>& Plan::forward(cudnnHandle_t handle) {
+  if (forward_.made) return forward_;
+  forward_ = choose<cudnnConvolutionFwdAlgoPerf_t>(
+      math_,
+      [&](int most, int* count, auto* results) {
+        return cudnnGetConvolutionForwardAlgorithm_v7(handle, x, w, conv, y, most, count, results);
+      },
+      [&](auto algorithm, size_t* bytes) {
+        return cudnnGetConvolutionForwardWorkspaceSize(handle, x, w, conv, y, algorithm, bytes);
+      });
+  // The only algorithm that takes an identity for its activation.
+  if (forward_.algorithm != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM)
+    cannot_fuse[false][false] = cannot_fuse[true][false] = true;
+  return forward_;
 }
 
-void Plan::choose(cudnnHandle_t handle) {
-  constexpr int kMost = 16;
-  int count = 0;
-  std::vector<cudnnConvolutionFwdAlgoPerf_t> f(kMost);
-  BBAM_CUDNN(
-      cudnnGetConvolutionForwardAlgorithm_v7(handle, x, w, conv, y, kMost, &count, f.data()));
-  const auto& chosen_forward = first_deterministic(f, count, "forward pass");
-  forward = chosen_forward.algo;
-  forward_bytes = chosen_forward.memory;
-  std::vector<cudnnConvolutionBwdDataAlgoPerf_t> d(kMost);
-  BBAM_CUDNN(
-      cudnnGetConvolutionBackwardDataAlgorithm_v7(handle, w, y, conv, x, kMost, &count, d.data()));
-  const auto& chosen_data = first_deterministic(d, count, "backward pass to the data");
-  data = chosen_data.algo;
-  data_bytes = chosen_data.memory;
-  std::vector<cudnnConvolutionBwdFilterAlgoPerf_t> b(kMost);
-  BBAM_CUDNN(cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, x, y, conv, w, kMost, &count,
-                                                           b.data()));
-  const auto& chosen_filter = first_deterministic(b, count, "backward pass to the filter");
-  filter = chosen_filter.algo;
-  filter_bytes = chosen_filter.memory;
+const Choice<cudnnConvolutionBwdDataAlgo_t>& Plan::data(cudnnHandle_t handle) {
+  if (data_.made) return data_;
+  return data_ = choose<cudnnConvolutionBwdDataAlgoPerf_t>(
+             math_,
+             [&](int most, int* count, auto* results) {
+               return cudnnGetConvolutionBackwardDataAlgorithm_v7(handle, w, y, conv, x, most,
+                                                                  count, results);
+             },
+             [&](auto algorithm, size_t* bytes) {
+               return cudnnGetConvolutionBackwardDataWorkspaceSize(handle, w, y, conv, x, algorithm,
+                                                                   bytes);
+             });
+}
+
+const Choice<cudnnConvolutionBwdFilterAlgo_t>& Plan::filter(cudnnHandle_t handle) {
+  if (filter_.made) return filter_;
+  return filter_ = choose<cudnnConvolutionBwdFilterAlgoPerf_t>(
+             math_,
+             [&](int most, int* count, auto* results) {
+               return cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, x, y, conv, w, most,
+                                                                    count, results);
+             },
+             [&](auto algorithm, size_t* bytes) {
+               return cudnnGetConvolutionBackwardFilterWorkspaceSize(handle, x, y, conv, w,
+                                                                     algorithm, bytes);
+             });
 }
 
 class CuDnn : public Dnn {
@@ -125,15 +181,19 @@ class CuDnn : public Dnn {
               Tensor& y) override {
     check_conv2d(x, w, y, spec, e);
     if (y.size() == 0 || x.size() == 0) return reference_dnn().conv2d(x, w, e, spec, y);
+    const std::lock_guard lock(mutex_);
+    const cudnnHandle_t cudnn = handle(y.device());
+    Plan& plan = plan_for(x, w, spec);
+    const auto& chosen = plan.forward(cudnn);
+    if (!chosen.found) return reference_dnn().conv2d(x, w, e, spec, y);
     const ProfileScope scope("conv2d", y.stream(), conv2d_flops(y.shape(), w.shape()),
                              int64_t(x.bytes() + w.bytes() + y.bytes()));
-    Plan& plan = plan_for(x, w, spec);
-    const Tensor workspace = workspace_of(plan.forward_bytes, y.device());
-    if (plan.fuses && fused_forward(plan, x, w, e, workspace, y)) return;
+    Tensor workspace = workspace_of(chosen.bytes, y.device());
+    if (fused_forward(cudnn, plan, x, w, e, workspace, y)) return;
     const float one = 1, zero = 0;
-    BBAM_CUDNN(cudnnConvolutionForward(handle(y.device()), &one, plan.x, x.raw(), plan.w, w.raw(),
-                                       plan.conv, plan.forward, const_cast<void*>(workspace.raw()),
-                                       plan.forward_bytes, &zero, plan.y, y.mutable_raw()));
+    BBAM_CUDNN(cudnnConvolutionForward(cudnn, &one, plan.x, x.raw(), plan.w, w.raw(), plan.conv,
+                                       chosen.algorithm, workspace.mutable_raw(), chosen.bytes,
+                                       &zero, plan.y, y.mutable_raw()));
     apply_epilogue(e, y);
   }
 
@@ -142,73 +202,84 @@ class CuDnn : public Dnn {
     check_conv2d(dx, w, dy, spec);
     if (dy.size() == 0 || dx.size() == 0)
       return reference_dnn().conv2d_backward_data(dy, w, spec, dx);
+    const std::lock_guard lock(mutex_);
+    const cudnnHandle_t cudnn = handle(dx.device());
+    Plan& plan = plan_for(dx, w, spec);
+    const auto& chosen = plan.data(cudnn);
+    if (!chosen.found) return reference_dnn().conv2d_backward_data(dy, w, spec, dx);
     const ProfileScope scope("conv2d.dx", dx.stream(), conv2d_flops(dy.shape(), w.shape()),
                              int64_t(dx.bytes() + w.bytes() + dy.bytes()));
-    const Plan& plan = plan_for(dx, w, spec);
-    const Tensor workspace = workspace_of(plan.data_bytes, dx.device());
+    Tensor workspace = workspace_of(chosen.bytes, dx.device());
     const float one = 1, zero = 0;
-    BBAM_CUDNN(cudnnConvolutionBackwardData(
-        handle(dx.device()), &one, plan.w, w.raw(), plan.y, dy.raw(), plan.conv, plan.data,
-        const_cast<void*>(workspace.raw()), plan.data_bytes, &zero, plan.x, dx.mutable_raw()));
+    BBAM_CUDNN(cudnnConvolutionBackwardData(cudnn, &one, plan.w, w.raw(), plan.y, dy.raw(),
+                                            plan.conv, chosen.algorithm, workspace.mutable_raw(),
+                                            chosen.bytes, &zero, plan.x, dx.mutable_raw()));
   }
 
   void conv2d_backward_filter(const Tensor& x, const Tensor& dy, const Conv2dSpec& spec,
                               Tensor& dw) override {
     check_conv2d(x, dw, dy, spec);
     if (dy.size() == 0 || x.size() == 0) return dw.fill(0);
+    const std::lock_guard lock(mutex_);
+    const cudnnHandle_t cudnn = handle(dw.device());
+    Plan& plan = plan_for(x, dw, spec);
+    const auto& chosen = plan.filter(cudnn);
+    if (!chosen.found) return reference_dnn().conv2d_backward_filter(x, dy, spec, dw);
     const ProfileScope scope("conv2d.dw", dw.stream(), conv2d_flops(dy.shape(), dw.shape()),
                              int64_t(x.bytes() + dw.bytes() + dy.bytes()));
-    const Plan& plan = plan_for(x, dw, spec);
-    const Tensor workspace = workspace_of(plan.filter_bytes, dw.device());
+    Tensor workspace = workspace_of(chosen.bytes, dw.device());
     const float one = 1, zero = 0;
-    BBAM_CUDNN(cudnnConvolutionBackwardFilter(
-        handle(dw.device()), &one, plan.x, x.raw(), plan.y, dy.raw(), plan.conv, plan.filter,
-        const_cast<void*>(workspace.raw()), plan.filter_bytes, &zero, plan.w, dw.mutable_raw()));
+    BBAM_CUDNN(cudnnConvolutionBackwardFilter(cudnn, &one, plan.x, x.raw(), plan.y, dy.raw(),
+                                              plan.conv, chosen.algorithm, workspace.mutable_raw(),
+                                              chosen.bytes, &zero, plan.w, dw.mutable_raw()));
   }
 
  private:
   // y = act(conv + residual + bias) in one call; false when cuDNN has no kernel for it.
-  bool fused_forward(Plan& plan, const Tensor& x, const Tensor& w, const ConvEpilogue& e,
-                     const Tensor& workspace, Tensor& y) {
-    if (!e.bias.defined()) return false;
-    const float one = 1, zero = 0;
+  static bool fused_forward(cudnnHandle_t cudnn, Plan& plan, const Tensor& x, const Tensor& w,
+                            const ConvEpilogue& e, Tensor& workspace, Tensor& y) {
     const bool adds = e.residual.defined();
+    bool& cannot = plan.cannot_fuse[adds][e.relu];
+    if (cannot || !e.bias.defined()) return false;
+    const auto& chosen = plan.forward(cudnn);
+    const float one = 1, zero = 0;
     void* out = y.mutable_raw();
-    const cudnnStatus_t status = cudnnConvolutionBiasActivationForward(
-        handle(y.device()), &one, plan.x, x.raw(), plan.w, w.raw(), plan.conv, plan.forward,
-        const_cast<void*>(workspace.raw()), plan.forward_bytes, adds ? &one : &zero, plan.y,
+    cannot = !BBAM_CUDNN_HAS(cudnnConvolutionBiasActivationForward(
+        cudnn, &one, plan.x, x.raw(), plan.w, w.raw(), plan.conv, chosen.algorithm,
+        workspace.mutable_raw(), chosen.bytes, adds ? &one : &zero, plan.y,
         adds ? e.residual.raw() : out, plan.bias, e.bias.raw(), e.relu ? plan.relu : plan.identity,
-        plan.y, out);
-    plan.fuses = status == CUDNN_STATUS_SUCCESS;
-    return plan.fuses;
+        plan.y, out));
+    return !cannot;
   }
 
   cudnnHandle_t handle(Device device) {
-    auto [entry, is_new] = handles_.try_emplace(device.index, nullptr);
     const Stream stream = stream_of(device);  // also makes the device current
-    if (is_new) {
-      BBAM_CUDNN(cudnnCreate(&entry->second));
-      BBAM_CUDNN(cudnnSetStream(entry->second, static_cast<cudaStream_t>(stream.handle)));
-    }
-    return entry->second;
+    if (const auto found = handles_.find(device.index); found != handles_.end())
+      return found->second;
+    cudnnHandle_t created = nullptr;
+    BBAM_CUDNN(cudnnCreate(&created));
+    BBAM_CUDNN(cudnnSetStream(created, static_cast<cudaStream_t>(stream.handle)));
+    return handles_[device.index] = created;
   }
 
   Plan& plan_for(const Tensor& x, const Tensor& w, const Conv2dSpec& s) {
     const bool tf32 = precision() == Precision::kTf32;
     std::vector<int64_t> key{x.device().index, s.stride, s.padding, s.dilation, tf32};
     for (int i = 0; i < 4; ++i) key.insert(key.end(), {x.dim(i), w.dim(i)});
-    auto& plan = plans_[key];
-    if (!plan) plan = std::make_unique<Plan>(handle(x.device()), x.shape(), w.shape(), s, tf32);
-    return *plan;
+    if (const auto found = plans_.find(key); found != plans_.end()) return found->second;
+    if (plans_.size() > 2000) plans_.clear();  // shapes of a long multi-scale run
+    return plans_.try_emplace(key, x.shape(), w.shape(), s, tf32).first->second;
   }
 
   static Tensor workspace_of(size_t bytes, Device device) {
     return Tensor::empty({int64_t(bytes)}, DType::kU8, device);
   }
 
+  // A handle serves one thread at a time: held for each call, which only queues work.
+  std::mutex mutex_;
   // Kept until the process ends: the CUDA context may be gone before static destructors run.
   std::map<int, cudnnHandle_t> handles_;
-  std::map<std::vector<int64_t>, std::unique_ptr<Plan>> plans_;
+  std::map<std::vector<int64_t>, Plan> plans_;
 };
 
 }  // namespace
