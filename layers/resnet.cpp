@@ -24,12 +24,11 @@ Layout layout_of(int depth) {
   fail("ResNet-", depth, " is not known; expected depth 18, 34, 50, 101 or 152");
 }
 
-constexpr double kEpsilon = 1e-5;
-
 }  // namespace
 
 ConvNorm::ConvNorm(Tensor weight_value, Conv2dSpec conv_spec, const ResNetSpec& spec)
-    : weight(std::move(weight_value), true), spec(conv_spec), norm(spec.norm), groups(spec.groups) {
+    : weight(std::move(weight_value), true), spec(conv_spec), norm(spec.norm), groups(spec.groups),
+      epsilon(spec.epsilon) {
   const Shape channels{weight.dim(0)};
   const bool trained = norm != Norm::kFrozen;
   gamma = Variable(Tensor::full(channels, 1), trained);
@@ -40,15 +39,17 @@ ConvNorm::ConvNorm(Tensor weight_value, Conv2dSpec conv_spec, const ResNetSpec& 
 }
 
 void ConvNorm::refold() {
-  const std::vector<Tensor::Identity> sources{
-      gamma.value().identity(), beta.value().identity(), running_mean.value().identity(),
-      running_var.value().identity(), weight.value().identity()};
+  const bool folds_weight = !weight.needs_grad();
+  std::vector<Tensor::Identity> sources;
+  for (const Variable* source : {&gamma, &beta, &running_mean, &running_var})
+    sources.push_back(source->value().identity());
+  if (folds_weight) sources.push_back(weight.value().identity());
   if (sources == folded_.sources) return;
   const auto [scale, shift] = frozen_scale_shift(gamma.value(), beta.value(), running_mean.value(),
-                                                 running_var.value(), kEpsilon);
-  const NoGrad constant;
+                                                 running_var.value(), epsilon);
   const Variable per_row(scale.reshape({scale.dim(0), 1, 1, 1}));
-  folded_ = {sources, per_row.value(), shift, mul(weight.detach(), per_row).value()};
+  folded_ = {sources, per_row.value(), shift,
+             folds_weight ? mul(weight, per_row).value() : Tensor()};
 }
 
 // norm(conv(x, w)) = conv(x, w * scale) + shift: one pass, in training as well.
@@ -62,9 +63,10 @@ Variable ConvNorm::forward_frozen(const Variable& x, bool relu, const Variable& 
 Variable ConvNorm::forward(const Variable& x, bool relu, const Variable& residual) {
   if (norm == Norm::kFrozen) return forward_frozen(x, relu, residual);
   Variable y = conv2d(x, weight, spec);
-  y = norm == Norm::kGroup ? group_norm(y, groups, gamma, beta, kEpsilon)
+  const bool of_batch = training && gamma.needs_grad();
+  y = norm == Norm::kGroup ? group_norm(y, groups, gamma, beta, epsilon)
                            : batch_norm(y, gamma, beta, running_mean.mutable_value(),
-                                        running_var.mutable_value(), training, 0.1, kEpsilon);
+                                        running_var.mutable_value(), of_batch, 0.1, epsilon);
   if (residual.defined()) y = add(y, residual);
   return relu ? bbam::relu(y) : y;
 }

@@ -18,6 +18,8 @@ struct ResNetSpec {
   Norm norm = Norm::kFrozen;
   int groups = 32;      // of kGroup
   int stem_width = 64;  // channels of the stem; the stages have 1, 2, 4, 8 times as many
+  // Added to each variance. DIFFERS: the frozen norm of maskrcnn-benchmark (METHOD B1) adds none.
+  double epsilon = 1e-5;
 };
 
 // A convolution without bias, its normalisation, and what may follow.
@@ -28,7 +30,10 @@ struct ConvNorm : Module {
   Conv2dSpec spec;
   Norm norm = Norm::kFrozen;
   int groups = 32;
-  bool training = false;  // kBatch: batch statistics, and running ones updated
+  double epsilon = 1e-5;
+  // kBatch: batch statistics, and running ones updated; not where gamma is frozen, which makes the
+  // whole norm constant.
+  bool training = false;
 
   ConvNorm() = default;
   ConvNorm(Tensor weight_value, Conv2dSpec conv_spec, const ResNetSpec& spec);
@@ -39,7 +44,8 @@ struct ConvNorm : Module {
 
  private:
   Variable forward_frozen(const Variable& x, bool relu, const Variable& residual);
-  // weight * scale and shift of a frozen norm, kept while none of their sources is written to.
+  // Scale and shift of a frozen norm, and weight * scale where the weight is constant too; kept
+  // while none of their sources is written to.
   struct Folded {
     std::vector<Tensor::Identity> sources;
     Tensor scale, shift, weight;
@@ -65,7 +71,8 @@ class ResNet : public Module {
   // Channels of C2..C5.
   std::vector<int> widths() const;
   // Makes the stem (1), or the stem and the first stages - 1 residual stages (2: stem and res2, as
-  // FREEZE_CONV_BODY_AT) constant. Frozen norms are constant in any case.
+  // FREEZE_CONV_BODY_AT) constant, norms and their statistics included. Frozen norms are constant
+  // in any case.
   void freeze_stages(int stages);
   void set_training(bool training);
   // conv1, bn1, layer1.0.conv1, layer1.0.bn1, ..., layer1.0.downsample.0, ...
