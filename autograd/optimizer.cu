@@ -1,8 +1,10 @@
 #include "autograd/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
+#include "tensor/math.h"
 #include "tensor/parallel.h"
 
 namespace bbam {
@@ -37,6 +39,29 @@ struct AdamStep {
   }
 };
 
+// Whether each piece of x holds a NaN or an infinity: these alone differ from themselves by no
+// zero.
+template <class T>
+struct FindNonfinite {
+  static constexpr int64_t kPiece = 8192;
+  const T* x;
+  int32_t* found;
+  int64_t n;
+  HD void operator()(const Block& g, int64_t piece) const {
+    const int64_t end = min_(n, (piece + 1) * kPiece);
+    int32_t any = 0;
+    for (int64_t i = piece * kPiece + g.rank(); i < end; i += g.size())
+      any |= int32_t(x[i] - x[i] != T(0));
+    any = g.reduce(any, Larger{});
+    if (g.rank() == 0) found[piece] = any;
+  }
+};
+
+int64_t pieces_of(const Tensor& x) {
+  constexpr int64_t kPiece = FindNonfinite<float>::kPiece;
+  return (x.size() + kPiece - 1) / kPiece;
+}
+
 }  // namespace
 
 Optimizer::Optimizer(const std::vector<ParameterGroup>& groups) {
@@ -56,6 +81,47 @@ Optimizer::Optimizer(const std::vector<ParameterGroup>& groups) {
 
 void Optimizer::clear_gradients() {
   for (Entry& entry : entries_) entry.parameter.clear_grad();
+}
+
+std::string Optimizer::nonfinite_gradient() const {
+  if (entries_.empty()) return "";
+  int64_t pieces = 0;
+  for (const Entry& entry : entries_) pieces += pieces_of(entry.parameter.grad());
+  // One answer for all, so that a GPU is waited for once.
+  Tensor found = Tensor::empty({pieces}, DType::kI32, entries_[0].parameter.device());
+  int32_t* next = found.mutable_data<int32_t>();
+  for (const Entry& entry : entries_) {
+    const Tensor& gradient = entry.parameter.grad();
+    if (!gradient.defined()) continue;
+    check(gradient.device() == found.device(), "the gradient of ", entry.name, " is ", gradient,
+          "; expected one on ", found.device());
+    dispatch_float(gradient.dtype(), [&](auto t) {
+      using T = decltype(t);
+      parallel_blocks("nonfinite", gradient.stream(), pieces_of(gradient), 256, 0,
+                      FindNonfinite<T>{gradient.data<T>(), next, gradient.size()}, gradient.size(),
+                      int64_t(gradient.bytes()));
+    });
+    next += pieces_of(gradient);
+  }
+  const std::vector<int32_t> values = found.to_vector<int32_t>();
+  auto value = values.begin();
+  for (const Entry& entry : entries_) {
+    const auto end = value + pieces_of(entry.parameter.grad());
+    if (std::find(value, end, 1) != end) return entry.name;
+    value = end;
+  }
+  return "";
+}
+
+void Optimizer::check_devices(const Entry& entry) {
+  const Device device = entry.parameter.device();
+  const auto is_here = [&](const Tensor& t) { return t.size() == 0 || t.device() == device; };
+  check(is_here(entry.parameter.grad()), "optimiser: the gradient of ", entry.name, " is ",
+        entry.parameter.grad(), "; expected one on ", device);
+  for (const auto& [kind, tensor] : entry.state)
+    if (kind != "steps")  // Adam's count is the host's
+      check(is_here(tensor), "optimiser: ", kind, " of ", entry.name, " is ", tensor,
+            "; the parameter is on ", device, ": move the module before the optimiser is made");
 }
 
 std::map<std::string, Tensor> Optimizer::state() const {
@@ -93,6 +159,7 @@ void Sgd::step(double learning_rate) {
   for (Entry& entry : entries_) {
     const Tensor& gradient = entry.parameter.grad();
     if (!gradient.defined()) continue;
+    check_devices(entry);
     Tensor& value = entry.parameter.mutable_value();
     dispatch_float(value.dtype(), [&](auto t) {
       using T = decltype(t);
@@ -120,6 +187,7 @@ void Adam::step(double learning_rate) {
   for (Entry& entry : entries_) {
     const Tensor& gradient = entry.parameter.grad();
     if (!gradient.defined()) continue;
+    check_devices(entry);
     Tensor& value = entry.parameter.mutable_value();
     const auto steps = double(++*entry.state["steps"].mutable_data<int64_t>());
     const double rate = learning_rate * entry.lr_scale / (1 - std::pow(beta1, steps));

@@ -2,7 +2,8 @@
 //
 // A step changes the parameters that have a gradient and leaves the others, and their state, alone.
 // Elements are independent, so results are the same bytes for any thread count. One kernel per
-// parameter.
+// parameter. State is made on the device of its parameter: move a module first, then give it to an
+// optimiser.
 #pragma once
 #include <map>
 #include <string>
@@ -28,6 +29,8 @@ class Optimizer {
 
   virtual void step(double learning_rate) = 0;
   void clear_gradients();
+  // The name of the first parameter whose gradient holds a NaN or an infinity; "" when none does.
+  std::string nonfinite_gradient() const;
 
   // Copies of everything that the next step depends on beside values, gradients and rate, named
   // KIND/PARAMETER: with them a resumed run goes on byte for byte.
@@ -46,6 +49,8 @@ class Optimizer {
     double lr_scale, weight_decay;
     std::map<std::string, Tensor> state;  // by kind
   };
+  // Throws Error unless gradient and state lie where the parameter does.
+  static void check_devices(const Entry& entry);
   std::vector<Entry> entries_;
 };
 

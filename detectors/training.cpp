@@ -16,6 +16,42 @@ LossValues values_of(const DetectorLosses& losses, const Variable& total) {
           total.value().scalar()};
 }
 
+// The running statistics of batch norms, which a forward pass in training overwrites.
+class RunningStatistics {
+ public:
+  explicit RunningStatistics(FasterRcnn& model) {
+    if (model.spec().resnet.norm != Norm::kBatch) return;
+    model.visit("", [&](const std::string& name, Variable& variable) {
+      if (name.ends_with(".running_mean") || name.ends_with(".running_var"))
+        saved_.emplace_back(variable, variable.value().clone());
+    });
+  }
+  void restore() {
+    for (auto& [variable, value] : saved_) variable.mutable_value().copy_from(value);
+  }
+
+ private:
+  std::vector<std::pair<Variable, Tensor>> saved_;
+};
+
+// Losses and, in the parameters, their gradients; all of them finite.
+LossValues loss_and_gradients(FasterRcnn& model, Optimizer& optimizer, const DetectorBatch& batch,
+                              StepSeed step) {
+  const DetectorLosses losses =
+      model.training_losses(batch.images, batch.frames, batch.truth, step);
+  const Variable total = losses.total();
+  const LossValues values = values_of(losses, total);
+  check(std::isfinite(values.total), "training step ", step.step, ": the loss is not finite (",
+        values.objectness, " objectness, ", values.rpn_box, " RPN box, ", values.classification,
+        " classification, ", values.box, " box); lower the learning rate");
+  optimizer.clear_gradients();
+  backward(total);
+  const std::string wrong = optimizer.nonfinite_gradient();
+  check(wrong.empty(), "training step ", step.step, ": the gradient of ", wrong,
+        " is not finite; lower the learning rate");
+  return values;
+}
+
 }  // namespace
 
 std::vector<ParameterGroup> parameter_groups(Module& module, const DecaySpec& spec) {
@@ -32,15 +68,14 @@ std::vector<ParameterGroup> parameter_groups(Module& module, const DecaySpec& sp
 
 LossValues train_step(FasterRcnn& model, Optimizer& optimizer, const DetectorBatch& batch,
                       double learning_rate, StepSeed step) {
-  const DetectorLosses losses =
-      model.training_losses(batch.images, batch.frames, batch.truth, step);
-  const Variable total = losses.total();
-  const LossValues values = values_of(losses, total);
-  check(std::isfinite(values.total), "training step ", step.step, ": the loss is not finite (",
-        values.objectness, " objectness, ", values.rpn_box, " RPN box, ", values.classification,
-        " classification, ", values.box, " box); lower the learning rate");
-  optimizer.clear_gradients();
-  backward(total);
+  RunningStatistics before(model);
+  LossValues values;
+  try {
+    values = loss_and_gradients(model, optimizer, batch, step);
+  } catch (...) {
+    before.restore();
+    throw;
+  }
   optimizer.step(learning_rate);
   return values;
 }

@@ -30,7 +30,8 @@ struct LossValues {
 
 // Losses, their gradients and one step of the optimiser, whose parameters are the model's. What it
 // does depends on its arguments alone, so a run that is stopped and resumed repeats itself byte for
-// byte. Throws Error, before anything is changed, when a loss is not finite.
+// byte. Throws Error when a loss or a gradient is not finite; parameters, running statistics and
+// the optimiser's state are then as before, the gradients are not.
 LossValues train_step(FasterRcnn& model, Optimizer& optimizer, const DetectorBatch& batch,
                       double learning_rate, StepSeed step);
 

@@ -112,3 +112,61 @@ TEST_CASE("training: a loss that is not finite changes nothing and says so") {
     if (name != "roi_heads.box_predictor.cls_score.bias")
       CHECK(tensor.to_vector<float>() == after.at(name).to_vector<float>());
 }
+
+namespace {
+
+FasterRcnn batch_norm_model(uint64_t seed, int freeze_stages) {
+  FasterRcnnSpec spec = test::tiny_spec();
+  spec.resnet.norm = Norm::kBatch;
+  spec.freeze_stages = freeze_stages;
+  return {spec, seed};
+}
+
+// Puts a NaN into the named parameter, and expects the next step to refuse and to change nothing.
+void check_refusal(FasterRcnn& model, const std::string& parameter) {
+  Sgd optimizer(parameter_groups(model), 0.9);
+  model.visit("", [&](const std::string& name, Variable& variable) {
+    if (name == parameter) variable.mutable_value().fill(NAN);
+  });
+  const auto before = copies(model), state = optimizer.state();
+  CHECK_THROWS_WITH_AS(train_step(model, optimizer, test::tiny_batch(), 0.01, {1, 42}),
+                       doctest::Contains("not finite"), Error);
+  for (const auto& [name, tensor] : named_tensors(model)) {
+    INFO(name);
+    if (name != parameter) CHECK(tensor.to_vector<float>() == before.at(name).to_vector<float>());
+  }
+  CHECK(values_of(optimizer.state()) == values_of(state));
+}
+
+}  // namespace
+
+TEST_CASE("training: a loss that is not finite leaves batch norm's running statistics alone") {
+  const test::OneThread one_thread;
+  FasterRcnn model = batch_norm_model(12, 0);
+  model.set_training(true);
+  check_refusal(model, "roi_heads.box_predictor.cls_score.bias");
+}
+
+// oneDNN's fused ReLU turns the NaN of this convolution into 0, so that the loss is finite.
+TEST_CASE("training: a gradient that is not finite changes nothing") {
+  const test::OneThread one_thread;
+  FasterRcnn model = batch_norm_model(13, 0);
+  model.set_training(true);
+  check_refusal(model, "rpn.head.conv.weight");
+}
+
+TEST_CASE("training: batch norms of frozen stages keep their statistics, others follow the data") {
+  const test::OneThread one_thread;
+  FasterRcnn model = batch_norm_model(14, 2);
+  model.set_training(true);
+  Sgd optimizer(parameter_groups(model), 0.9);
+  const auto before = copies(model);
+  train_step(model, optimizer, test::tiny_batch(), 0.01, {1, 0});
+  for (const auto& [name, tensor] : named_tensors(model)) {
+    if (name.find("running") == std::string::npos) continue;
+    const bool is_frozen =
+        name.starts_with("backbone.body.bn1") || name.starts_with("backbone.body.layer1");
+    INFO(name);
+    CHECK((tensor.to_vector<float>() == before.at(name).to_vector<float>()) == is_frozen);
+  }
+}
