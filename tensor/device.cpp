@@ -66,6 +66,9 @@ void release(Device device, void* memory) noexcept {
 
 void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
   if (bytes == 0) return;
+  // The copy waits for the stream of the device that runs it alone.
+  if (from_device.is_cuda() && to_device.is_cuda() && from_device != to_device)
+    synchronize(from_device);
   if (to_device.is_cuda()) {
     cuda::copy(to, from, bytes, to_device.index);
   } else if (from_device.is_cuda()) {
