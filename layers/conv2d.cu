@@ -1,6 +1,6 @@
 #include "layers/conv2d.h"
 
-#include "tensor/blas.h"
+#include "layers/broadcast.h"
 #include "tensor/conv_epilogue.h"
 #include "tensor/parallel.h"
 
@@ -29,15 +29,6 @@ Tensor relu_gate(const Tensor& dy, const Tensor& y) {
   return gated;
 }
 
-// Sum over all positions, as the product of a row of ones with dy as a matrix: fixed order.
-Tensor bias_gradient(const Tensor& dy) {
-  const int64_t channels = dy.dim(-1), positions = channels ? dy.size() / channels : 0;
-  const Tensor ones = Tensor::full({1, positions}, 1, dy.dtype(), dy.device());
-  Tensor sums = Tensor::empty({1, channels}, dy.dtype(), dy.device());
-  blas(dy).gemm(ones, dy.reshape({positions, channels}), sums, {});
-  return sums.reshape({channels});
-}
-
 }  // namespace
 
 Variable conv2d(const Variable& x, const Variable& w, const Conv2dSpec& spec, const Fused& fused) {
@@ -63,7 +54,7 @@ Variable conv2d(const Variable& x, const Variable& w, const Conv2dSpec& spec, co
                     dnn(g).conv2d_backward_filter(x, g, spec, gradient);
                     dx.give(1, gradient);
                   }
-                  if (dx.needs(2)) dx.give(2, bias_gradient(g));
+                  if (dx.needs(2)) dx.give(2, sum_to(g, {g.dim(-1)}));
                   if (dx.needs(3)) dx.give(3, g);
                 });
 }
@@ -98,7 +89,7 @@ Variable conv_transpose2d(const Variable& x, const Variable& w, const Variable& 
                     dnn(dy).conv2d_backward_filter(dy, x, spec, gradient);
                     dx.give(1, gradient);
                   }
-                  if (dx.needs(2)) dx.give(2, bias_gradient(dy));
+                  if (dx.needs(2)) dx.give(2, sum_to(dy, {dy.dim(-1)}));
                 });
 }
 
