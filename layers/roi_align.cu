@@ -308,6 +308,8 @@ void check_arguments(const std::vector<Variable>& features, const std::vector<do
   check_shape(level_of_roi, {rois.dim(0)}, "roi_align: level_of_roi");
   check(level_of_roi.dtype() == DType::kI32 || level_of_roi.dtype() == DType::kI64,
         "roi_align: level_of_roi is ", level_of_roi.dtype(), "; expected i32 or i64");
+  check(level_of_roi.device() == rois.device(), "roi_align: level_of_roi is ", level_of_roi,
+        " and rois ", rois, "; expected one device");
   for (double scale : scales)
     check(scale > 0 && scale <= 64, "roi_align: spatial scale ", scale, "; expected (0, 64]");
   check(spec.out_h > 0 && spec.out_w > 0 && spec.sampling_ratio >= 0, "roi_align: ", spec.out_h,

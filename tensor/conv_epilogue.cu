@@ -16,7 +16,7 @@ struct Epilogue {
     T value = y[i];
     if (bias) value += bias[i % channels];
     if (residual) value += residual[i];
-    y[i] = relu ? max_(value, T(0)) : value;
+    y[i] = relu && value < T(0) ? T(0) : value;
   }
 };
 

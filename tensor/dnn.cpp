@@ -29,7 +29,11 @@ void check_conv2d(const Tensor& x, const Tensor& w, const Tensor& y, const Conv2
   check(x.dtype() == w.dtype() && x.dtype() == y.dtype() && x.device() == w.device() &&
             x.device() == y.device(),
         "conv2d of ", x, " and ", w, " into ", y, "; expected one type and device");
-  if (epilogue.bias.defined()) check_shape(epilogue.bias, {w.dim(0)}, "conv2d: bias");
+  if (epilogue.bias.defined()) {
+    check_shape(epilogue.bias, {w.dim(0)}, "conv2d: bias");
+    check(epilogue.bias.dtype() == y.dtype() && epilogue.bias.device() == y.device(),
+          "conv2d: bias is ", epilogue.bias, " and y ", y, "; expected one type and device");
+  }
   if (epilogue.residual.defined()) check_same(epilogue.residual, y, "conv2d: residual and y");
 }
 

@@ -15,7 +15,8 @@ struct Conv2dSpec {
   auto operator<=>(const Conv2dSpec&) const = default;
 };
 
-// What is fused behind a convolution: y = act(conv(x, w) + bias + residual).
+// What is fused behind a convolution: y = act(conv(x, w) + bias + residual). The ReLU lets a NaN
+// through, but for oneDNN's, which makes it 0: training therefore looks at the gradients too.
 struct ConvEpilogue {
   Tensor bias = {};      // (Cout), or undefined
   Tensor residual = {};  // the shape of y, or undefined
@@ -44,7 +45,7 @@ Dnn& cuda_dnn();       // dnn_cuda.cpp (cuDNN), f32; dnn_nocuda.cpp throws
 // Shape of y; throws Error when x, w and spec do not fit together.
 Shape conv2d_output_shape(const Shape& x, const Shape& w, const Conv2dSpec& spec);
 int64_t conv2d_flops(const Shape& y, const Shape& w);
-// Throws Error unless x, w, y (and the epilogue) form one convolution.
+// Throws Error unless x, w, y (and the epilogue) form one convolution, of one type on one device.
 void check_conv2d(const Tensor& x, const Tensor& w, const Tensor& y, const Conv2dSpec& spec,
                   const ConvEpilogue& epilogue = {});
 

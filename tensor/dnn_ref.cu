@@ -48,7 +48,7 @@ struct Forward {
       }
     }
     if (residual) sum += double(residual[i]);
-    y[i] = T(relu ? max_(sum, 0.0) : sum);
+    y[i] = T(relu && sum < 0 ? 0 : sum);
   }
 };
 
