@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "tensor/allocator.h"
 #include "tensor/check.h"
 
 namespace bbam {
@@ -53,6 +54,7 @@ void start() {
   const std::lock_guard lock(log().mutex);
   log().events.clear();
   log().start_s = now_s();
+  for (Device device : available_devices()) reset_peak(device);
   enabled = true;
 }
 
@@ -94,8 +96,15 @@ std::string table() {
                         1e-9 * double(total.flops) / std::max(total.seconds, 1e-12),
                         1e-9 * double(total.bytes) / std::max(total.seconds, 1e-12));
   }
-  return text + fmt::format("{:<32} {:>9} {:>10.4f} {:>6.1f}%\n", "outside any label", "",
-                            wall_s - sum_s, 100 * (wall_s - sum_s) / wall_s);
+  text += fmt::format("{:<32} {:>9} {:>10.4f} {:>6.1f}%\n", "outside any label", "", wall_s - sum_s,
+                      100 * (wall_s - sum_s) / wall_s);
+  for (Device device : available_devices()) {
+    const MemoryStats memory = memory_stats(device);
+    text += fmt::format("memory on {}: {:.1f} MiB at most in use, {:.1f} MiB kept for reuse\n",
+                        to_string(device), double(memory.peak_bytes) / (1 << 20),
+                        double(memory.cached_bytes) / (1 << 20));
+  }
+  return text;
 }
 
 void write_trace(const std::string& path) {

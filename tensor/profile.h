@@ -20,7 +20,8 @@ void start();
 void stop();
 // Floating-point operations recorded since the start.
 int64_t flops();
-// Label, calls, seconds, share of the whole, GFLOP/s and GB/s, most time first.
+// Label, calls, seconds, share of the whole, GFLOP/s and GB/s, most time first; then the peak of
+// memory in use on each device since start().
 std::string table();
 // Chrome trace events (chrome://tracing, Perfetto); throws Error if the file cannot be written.
 void write_trace(const std::string& path);

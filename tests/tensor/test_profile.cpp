@@ -1,11 +1,14 @@
 #include "tensor/profile.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tensor/allocator.h"
 #include "tensor/check.h"
+#include "tensor/tensor.h"
 #include "tests/temp_folder.h"
 
 using namespace bbam;
@@ -40,4 +43,15 @@ TEST_CASE("profile: the trace is JSON with an event for each call") {
   CHECK(events[0]["args"]["flops"] == 7);
   CHECK_THROWS_WITH_AS(profile::write_trace("/nowhere/trace.json"),
                        doctest::Contains("/nowhere/trace.json"), Error);
+}
+
+TEST_CASE("profile: the table ends with the peak of memory since the start") {
+  { const Tensor before = Tensor::zeros({64 << 18}); }  // 64 MiB
+  profile::start();
+  const int64_t in_use = memory_stats(kCpu).peak_bytes;
+  { const Tensor tensor = Tensor::zeros({8 << 18}); }
+  profile::stop();
+  const std::string expected =
+      fmt::format("memory on cpu: {:.1f} MiB", double(in_use) / (1 << 20) + 8);
+  CHECK(profile::table().find(expected) != std::string::npos);
 }
