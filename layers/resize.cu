@@ -2,6 +2,7 @@
 // go first in both directions: that pass is contiguous, and backward it leaves the other little.
 #include "layers/resize.h"
 
+#include "layers/broadcast.h"
 #include "tensor/math.h"
 #include "tensor/parallel.h"
 
@@ -185,16 +186,6 @@ struct BackwardNarrow {
   }
 };
 
-struct Extents {
-  int64_t outer, in, inner;
-};
-Extents along(const Shape& s, int axis) {
-  Extents e{1, s[axis], 1};
-  for (int i = 0; i < axis; ++i) e.outer *= s[i];
-  for (int i = axis + 1; i < s.rank(); ++i) e.inner *= s[i];
-  return e;
-}
-
 // The tables behind Reads.
 template <class T>
 struct Tables {
@@ -218,7 +209,7 @@ struct Tables {
 };
 
 template <class Wide, class Narrow>
-void launch(const char* label, const Tensor& result, const Extents& e, int64_t length,
+void launch(const char* label, const Tensor& result, const AxisView& e, int64_t length,
             const Wide& wide, const Narrow& narrow, size_t bytes) {
   if (e.inner >= kWide)
     parallel_blocks(label, result.stream(), e.outer * length * pieces(e.inner), 128, 0, wide, 0,
@@ -228,7 +219,7 @@ void launch(const char* label, const Tensor& result, const Extents& e, int64_t l
 }
 
 Tensor resample(const Tensor& x, int along_axis, const Axis& axis) {
-  const Extents e = along(x.shape(), along_axis);
+  const AxisView e = view_of(x.shape(), along_axis);
   Shape shape = x.shape();
   shape[along_axis] = axis.out;
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
@@ -244,7 +235,7 @@ Tensor resample(const Tensor& x, int along_axis, const Axis& axis) {
 }
 
 Tensor resample_backward(const Tensor& dy, int along_axis, const Axis& axis) {
-  const Extents e = along(dy.shape(), along_axis);
+  const AxisView e = view_of(dy.shape(), along_axis);
   Shape shape = dy.shape();
   shape[along_axis] = axis.in;
   Tensor dx = Tensor::empty(shape, dy.dtype(), dy.device());

@@ -1,6 +1,7 @@
 #include "layers/shape_ops.h"
 
 #include "layers/broadcast.h"
+#include "tensor/algorithms.h"
 #include "tensor/math.h"
 #include "tensor/parallel.h"
 
@@ -39,16 +40,6 @@ void copy_entries(const char* label, const Tensor& from, int64_t from_begin, Ten
                     2 * source.outer * kernel.length * int64_t(sizeof(T)));
   });
 }
-
-// x: (rows, width) -> y: (indices, width)
-template <class T>
-struct TakeRows {
-  const T* x;
-  const int64_t* indices;
-  T* y;
-  int64_t width;
-  HD void operator()(int64_t i) const { y[i] = x[indices[i / width] * width + i % width]; }
-};
 
 // dx[row] = sum of dy[takers[k]] for k in [begin[row], begin[row + 1])
 template <class T>
@@ -216,18 +207,8 @@ Variable gather_rows(const Variable& x, const Tensor& indices) {
   check(x.rank() >= 1, "gather_rows of ", x.value(), "; expected at least one axis");
   const Shape whole = x.shape();
   const std::vector<int64_t> host = checked_indices(indices, whole[0], "gather_rows: indices");
-  const Tensor on_device = indices.to(x.device());
-  Shape shape = whole;
-  shape[0] = indices.dim(0);
   const int64_t width = view_of(whole, 0).inner;
-  Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  dispatch_float(y.dtype(), [&](auto t) {
-    using T = decltype(t);
-    parallel_for(
-        "gather_rows", y.stream(), y.size(),
-        TakeRows<T>{x.value().data<T>(), on_device.data<int64_t>(), y.mutable_data<T>(), width}, 0,
-        int64_t(2 * y.bytes()));
-  });
+  const Tensor y = take_rows(x.value(), indices.to(x.device()));
   return record("gather_rows", y, {x}, [host, whole, width](const Tensor& dy, Gradients& dx) {
     const Takers takers = takers_of(host, whole[0], dy.device());
     Tensor d = Tensor::empty(whole, dy.dtype(), dy.device());
