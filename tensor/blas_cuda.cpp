@@ -3,6 +3,7 @@
 #include <cublas_v2.h>
 
 #include <map>
+#include <mutex>
 
 #include "tensor/blas.h"
 #include "tensor/cuda_check.h"
@@ -27,6 +28,7 @@ class CuBlas : public Blas {
     if (e.k == 0) return reference_blas().gemm(a, b, c, spec);
     const ProfileScope scope("gemm", c.stream(), 2 * e.m * e.n * e.k,
                              int64_t(a.bytes() + b.bytes() + c.bytes()));
+    const std::lock_guard lock(mutex_);
     const cublasHandle_t handle = handle_of(c.device());
     const bool tf32 = a.dtype() == DType::kF32 && precision() == Precision::kTf32;
     const cudaDataType type = a.dtype() == DType::kF32 ? CUDA_R_32F : CUDA_R_64F;
@@ -45,15 +47,17 @@ class CuBlas : public Blas {
 
  private:
   cublasHandle_t handle_of(Device device) {
-    auto [entry, is_new] = handles_.try_emplace(device.index, nullptr);
     const Stream stream = stream_of(device);  // also makes the device current
-    if (is_new) {
-      BBAM_CUBLAS(cublasCreate(&entry->second));
-      BBAM_CUBLAS(cublasSetStream(entry->second, static_cast<cudaStream_t>(stream.handle)));
-    }
-    return entry->second;
+    if (const auto found = handles_.find(device.index); found != handles_.end())
+      return found->second;
+    cublasHandle_t created = nullptr;
+    BBAM_CUBLAS(cublasCreate(&created));
+    BBAM_CUBLAS(cublasSetStream(created, static_cast<cudaStream_t>(stream.handle)));
+    return handles_[device.index] = created;
   }
 
+  // A handle serves one thread at a time: held for each call, which only queues work.
+  std::mutex mutex_;
   // Kept until the process ends: the CUDA context may be gone before static destructors run.
   std::map<int, cublasHandle_t> handles_;
 };
