@@ -230,3 +230,41 @@ TEST_CASE("schedule: settings that make no rate are refused") {
   const Schedule endless{.poly_power = 0.9};
   CHECK_THROWS_AS(endless.rate(0), Error);
 }
+
+TEST_CASE("optimizer: a gradient that is not finite is found, wherever it is, and named") {
+  for (Device device : available_devices())
+    for (DType dtype : {DType::kF32, DType::kF64}) {
+      const auto parameter = [&](int64_t size) {
+        Variable v(Tensor::zeros({size}, dtype, device), true);
+        v.mutable_grad() = Tensor::full({size}, 1e30, dtype, device);
+        return v;
+      };
+      Variable a = parameter(3), b = parameter(20001), c = parameter(0), none = parameter(5);
+      none.clear_grad();
+      Sgd sgd({{.names = {"none", "a"}, .parameters = {none, a}},
+               {.names = {"c", "b"}, .parameters = {c, b}}});
+      CHECK(sgd.nonfinite_gradient() == "");
+      for (double wrong : {double(NAN), double(INFINITY), -double(INFINITY)})
+        for (int64_t place : {0, 8191, 8192, 20000}) {
+          std::vector<double> values(20001, -1.0);
+          values[size_t(place)] = wrong;
+          b.mutable_grad() = Tensor::from(values, b.shape()).cast(dtype).to(device);
+          CHECK(sgd.nonfinite_gradient() == "b");
+        }
+      a.mutable_grad().fill(NAN);
+      CHECK(sgd.nonfinite_gradient() == "a");
+    }
+}
+
+TEST_CASE("optimizer: parameters that moved away from their optimiser's state are refused") {
+  for (Device device : available_devices()) {
+    if (device == kCpu) continue;
+    for (const MakeOptimizer& make : {kSgd, kAdam}) {
+      Variable w(Tensor::zeros({4}), true);
+      const auto optimizer = make({{.names = {"w"}, .parameters = {w}}});
+      w.mutable_value() = w.value().to(device);
+      w.mutable_grad() = Tensor::zeros({4}, DType::kF32, device);
+      CHECK_THROWS_WITH_AS(optimizer->step(0.1), doctest::Contains("of w is"), Error);
+    }
+  }
+}
