@@ -7,6 +7,7 @@ namespace bbam {
 namespace {
 
 std::atomic<bool> flag{false};
+std::atomic<int> looks_left{0};
 static_assert(std::atomic<bool>::is_always_lock_free, "the signal handler sets it");
 
 void on_signal(int signal) {
@@ -21,7 +22,11 @@ void catch_interrupts() {
   std::signal(SIGTERM, on_signal);
 }
 
-bool interrupted() { return flag; }
+bool interrupted() {
+  if (looks_left > 0 && --looks_left == 0) flag = true;
+  return flag;
+}
 void set_interrupted(bool value) { flag = value; }
+void interrupt_at_look(int n) { looks_left = n; }
 
 }  // namespace bbam

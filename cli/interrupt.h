@@ -14,6 +14,8 @@ void catch_interrupts();
 bool interrupted();
 // For tests, and for a process that goes on afterwards.
 void set_interrupted(bool value);
+// For tests: as if Ctrl-C were pressed just before the n-th call of interrupted() from now.
+void interrupt_at_look(int n);
 
 // Throws Interrupted with the joined parts if the flag is set.
 template <class... Parts>

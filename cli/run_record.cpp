@@ -71,6 +71,12 @@ std::string hash_input(const std::string& path) {
   return fmt::format("{:016x}", hash.state);
 }
 
+std::string hash_text(const std::string& text) {
+  Fnv1a hash;
+  hash.add(text.data(), text.size());
+  return fmt::format("{:016x}", hash.state);
+}
+
 RunRecord::RunRecord(const Session& session)
     : base_(std::make_unique<json>()), inputs_(std::make_unique<json>(json::array())),
       results_(std::make_unique<json>(json::object())) {
@@ -138,6 +144,19 @@ Settings settings_of_run_record(const std::string& text) {
   return settings;
 }
 
+std::string first_difference(const Settings& before, const Settings& now) {
+  const auto text = [](const Settings& s, const std::string& name) {
+    const auto found = s.find(name);
+    return found == s.end() ? "" : fmt::format("{}", fmt::join(found->second, ","));
+  };
+  Settings all = before;
+  all.insert(now.begin(), now.end());
+  for (const auto& [name, values] : all)
+    if (const std::string was = text(before, name), is = text(now, name); was != is)
+      return fmt::format("{} '{}', not '{}'", name, was, is);
+  return "";
+}
+
 void claim_folder(const std::string& folder, const Settings& settings) {
   make_folder(folder);
   const std::string file = (fs::path(folder) / "settings.json").string();
@@ -145,17 +164,9 @@ void claim_folder(const std::string& folder, const Settings& settings) {
     write_file(file, json(settings).dump(1) + "\n");
     return;
   }
-  const Settings before = settings_of_folder(folder);
-  const auto text = [](const Settings& s, const std::string& name) {
-    const auto found = s.find(name);
-    return found == s.end() ? "" : fmt::format("{}", fmt::join(found->second, ","));
-  };
-  Settings all = before;
-  all.insert(settings.begin(), settings.end());
-  for (const auto& [name, values] : all)
-    check(text(before, name) == text(settings, name), folder, ": was begun with ", name, " '",
-          text(before, name), "', not '", text(settings, name),
-          "'; go on with the same settings, or write to another folder");
+  const std::string difference = first_difference(settings_of_folder(folder), settings);
+  check(difference.empty(), folder, ": was begun with ", difference,
+        "; go on with the same settings, or write to another folder");
 }
 
 Settings settings_of_folder(const std::string& folder) {

@@ -53,9 +53,13 @@ class RunRecord {
 // 64-bit FNV-1a, as 16 hexadecimal digits: tells versions of a file apart, and resists no attacker.
 // Of a file: of its bytes. Of a folder: of the names and sizes of all files below it, by name.
 std::string hash_input(const std::string& path);
+std::string hash_text(const std::string& text);
 
 // The settings of a run.json's text; throws Error when it is none.
 Settings settings_of_run_record(const std::string& text);
+
+// The first setting, by name, that is not the same in both: "lr '0.01', not '0.02'"; "" if none.
+std::string first_difference(const Settings& before, const Settings& now);
 
 // A folder that belongs to one run: creates it and notes these settings in settings.json, or, where
 // it is there already, throws Error naming the first setting that differs.

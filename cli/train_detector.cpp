@@ -10,6 +10,7 @@
 #include "autograd/schedule.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/train_settings.h"
 #include "datasets/loader.h"
 #include "detectors/training.h"
 #include "layers/checkpoint.h"
@@ -21,6 +22,25 @@ namespace {
 
 constexpr const char* kLogHeader = "step,rate,total,objectness,rpn_box,classification,box\n";
 constexpr const char *kModel = "model.", *kOptimizer = "optimizer.";
+constexpr const char *kCheckpoint = "checkpoint.safetensors", *kDetector = "detector.safetensors";
+// Beside the checkpoint and not in it: the same training gives the same checkpoint.
+constexpr const char* kSeconds = "seconds.txt";
+constexpr const char* kSettings = "settings";
+
+// Nothing that was trained is overwritten unless that is asked for.
+void refuse_to_overwrite(const TrainOptions& options) {
+  const auto there = [&](const char* name) {
+    return std::filesystem::exists(options.out + "/" + name);
+  };
+  const bool checkpoint = there(kCheckpoint), detector = there(kDetector);
+  if (options.resume)
+    check(checkpoint || !detector, options.out, "/", kDetector,
+          ": is there already, but no checkpoint to go on from; choose another folder with --out");
+  else
+    check(!checkpoint && !detector, options.out, "/", checkpoint ? kCheckpoint : kDetector,
+          ": is there already; add --resume to go on with that training, or choose another folder "
+          "with --out");
+}
 
 class DetectorRun {
  public:
@@ -30,6 +50,7 @@ class DetectorRun {
                                  options.long_side},
         model_(detector_spec(options.detector, int64_t(dataset.classes.size())), session.seed) {
     make_folder(options.out);
+    settings_ = decisive_settings(session, dataset, options.init);
     if (!options.init.empty()) load_trunk(model_, options.init);
     move_to(model_, session.device);
     optimizer_ = std::make_unique<Sgd>(
@@ -48,12 +69,11 @@ class DetectorRun {
                        1, std::llround(options_.epochs * double(loader.batches_per_epoch())));
     const Schedule schedule = make_schedule();
     Progress progress = session_.progress("training", total_, step_);
-    const double start_s = profile::now_s();
+    start_s_ = profile::now_s();
     size_t told = 0;
     model_.set_training(true);
     while (step_ < total_) {
-      if (interrupted()) save_checkpoint();
-      stop_if_interrupted("stopped at step ", step_, " of ", total_, "; go on with --resume");
+      if (interrupted()) stop();
       const Batch batch = loader.next();
       for (; told < loader.problems().size(); ++told)
         progress.say("bbam: " + loader.problems()[told]);
@@ -64,9 +84,9 @@ class DetectorRun {
     }
     model_.set_training(false);
     save_checkpoint();
-    const std::string weights = path("detector.safetensors");
+    const std::string weights = path(kDetector);
     save_detector(weights, model_, card_);
-    const double seconds = profile::now_s() - start_s;
+    const double seconds = seconds_so_far();
     record.add_seconds("train detector", seconds);
     record.results()["steps"] = total_;
     record.results()["pictures_left_out"] = loader.problems().size();
@@ -109,9 +129,10 @@ class DetectorRun {
     LossValues loss;
     try {
       loss = train_step(model_, *optimizer_, input, rate, {.seed = session_.seed, .step = step_});
-    } catch (const Error&) {
-      save_checkpoint();
-      throw;
+    } catch (const Error& error) {
+      // What is in memory may be spoilt by the steps before: the last good checkpoint stays.
+      write_file(path("log.csv"), log_);
+      fail(error.what(), "; ", what_is_kept());
     }
     ++step_;
     log_ += fmt::format("{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g}\n", step_, rate, loss.total,
@@ -119,6 +140,21 @@ class DetectorRun {
     smoothed_ = smoothed_ < 0 ? loss.total : 0.95 * smoothed_ + 0.05 * loss.total;
     progress.update(step_, fmt::format("loss {:.3f}", smoothed_));
   }
+
+  [[noreturn]] void stop() {
+    if (step_ > first_step_) save_checkpoint();
+    throw Interrupted(
+        join("stopped at step ", step_, " of ", total_, "; ",
+             step_ > 0 ? "go on with --resume" : "there is nothing to go on from yet"));
+  }
+
+  std::string what_is_kept() const {
+    if (saved_step_ < 0) return "no checkpoint had been written";
+    return join(path(kCheckpoint), " is as it was after step ", saved_step_);
+  }
+
+  // Of all legs of a run that was stopped and resumed.
+  double seconds_so_far() const { return seconds_before_ + profile::now_s() - start_s_; }
 
   void save_checkpoint() {
     TensorMap tensors;
@@ -129,12 +165,15 @@ class DetectorRun {
     metadata["step"] = std::to_string(step_);
     metadata["next_batch"] = std::to_string(next_batch_);
     metadata["seed"] = std::to_string(session_.seed);
+    metadata[kSettings] = to_text(settings_);
     write_file(path("log.csv"), log_);
-    write_safetensors(path("checkpoint.safetensors"), tensors, metadata);
+    write_file(path(kSeconds), fmt::format("{:.3f}\n", seconds_so_far()));
+    write_safetensors(path(kCheckpoint), tensors, metadata);
+    saved_step_ = step_;
   }
 
   void resume() {
-    const std::string file = path("checkpoint.safetensors");
+    const std::string file = path(kCheckpoint);
     if (!std::filesystem::exists(file)) {
       session_.warn(file + ": not there, so training begins at step 0");
       log_ = kLogHeader;
@@ -146,6 +185,11 @@ class DetectorRun {
       check(found != saved.metadata.end(), file, ": is not a training checkpoint (no '", key, "')");
       return found->second;
     };
+    // Checkpoints of earlier versions do not say.
+    if (const auto was = saved.metadata.find(kSettings); was != saved.metadata.end())
+      check_same_settings(settings_from_text(was->second, file), settings_, file);
+    else
+      session_.warn(file + ": does not say all settings it was begun with; they are not compared");
     check(
         to_metadata(card_).at("detector") == entry("detector"), file,
         ": was made with another architecture, classes or test size; resume with the same options");
@@ -153,9 +197,11 @@ class DetectorRun {
           entry("seed"));
     load_tensors(model_, below(saved.tensors, kModel), file);
     optimizer_->load_state(below(saved.tensors, kOptimizer));
-    step_ = std::stoll(entry("step"));
+    first_step_ = saved_step_ = step_ = std::stoll(entry("step"));
     next_batch_ = std::stoll(entry("next_batch"));
     log_ = log_until(read_file(path("log.csv")), step_);
+    if (std::filesystem::exists(path(kSeconds)))
+      seconds_before_ = std::strtod(read_file(path(kSeconds)).c_str(), nullptr);
   }
 
   // The header and the rows of the first `steps` steps.
@@ -174,9 +220,12 @@ class DetectorRun {
   const TrainOptions& options_;
   Session& session_;
   DetectorCard card_;
+  Settings settings_;
   FasterRcnn model_;
   std::unique_ptr<Sgd> optimizer_;
   int64_t step_ = 0, total_ = 0;
+  int64_t first_step_ = 0, saved_step_ = -1;  // of this leg; of the checkpoint, -1 without one
+  double start_s_ = 0, seconds_before_ = 0;
   int64_t next_batch_ =
       0;  // of the loader; runs ahead of step_ where a batch had no usable picture
   double smoothed_ = -1;
@@ -187,6 +236,7 @@ class DetectorRun {
 
 TrainResult train_detector(const Dataset& dataset, const TrainOptions& options, Session& session,
                            RunRecord& record) {
+  refuse_to_overwrite(options);
   return DetectorRun(dataset, options, session).run(record);
 }
 
@@ -233,8 +283,8 @@ void add_train_detector(Program& program) {
   add_detector_options(command, t.detector);
   command.footer(
       "The rate follows the batch: METHOD B1's 0.01 is for 16 pictures, so 2 pictures train\n"
-      "with 0.00125. Ctrl-C saves a checkpoint; --resume then gives the same bytes as a run\n"
-      "that was not stopped.");
+      "with 0.00125. Ctrl-C saves a checkpoint; --resume, with the same options, then gives the\n"
+      "same bytes as a run that was not stopped.");
   command.action([o](Session& session) {
     RunRecord record(session);
     const Dataset dataset = open_dataset(o->data, session, false);

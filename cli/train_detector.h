@@ -30,13 +30,13 @@ struct TrainOptions {
 struct TrainResult {
   std::string weights;  // OUT/detector.safetensors
   int64_t steps = 0;
-  double seconds = 0;
+  double seconds = 0;  // of all legs, where it was resumed
 };
 
-// Writes OUT/detector.safetensors, OUT/checkpoint.safetensors (model, optimiser and step, from
-// which
-// --resume goes on byte for byte) and OUT/log.csv. Throws Interrupted, after a checkpoint, on
-// Ctrl-C.
+// Writes OUT/detector.safetensors, OUT/checkpoint.safetensors (model, optimiser, step and settings,
+// from which --resume goes on byte for byte) and OUT/log.csv. Throws Interrupted on Ctrl-C, after a
+// checkpoint if any step was made. Throws Error where OUT holds a training that is not to be
+// resumed, or one of other settings; and when a loss is not finite, leaving the last checkpoint.
 TrainResult train_detector(const Dataset& dataset, const TrainOptions& options, Session& session,
                            RunRecord& record);
 
