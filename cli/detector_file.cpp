@@ -73,8 +73,10 @@ void add_detector_options(Command& command, DetectorOptions& o) {
   command.option("--norm", o.norm, "normalisation of the trunk; frozen: as the weights file has it")
       .one_of({"frozen", "batch", "group"});
   command
-      .option("--bottleneck-stride", o.bottleneck_stride,
-              "which convolution of a bottleneck strides: 1x1 (MSRA) or 3x3 (torchvision)")
+      .option(
+          "--bottleneck-stride", o.bottleneck_stride,
+          "which convolution of a bottleneck strides; that of the --init weights: 1x1 in MSRA's "
+          "and Detectron's, 3x3 in torchvision's")
       .one_of({"1x1", "3x3"});
   command
       .option("--freeze-stages", o.freeze_stages,
@@ -159,7 +161,7 @@ LoadedDetector load_detector(const std::string& path, Device device) {
 
 void load_trunk(FasterRcnn& model, const std::string& path) {
   constexpr const char* kTrunk = "backbone.body.";
-  const TensorMap tensors = read_ohwi_weights(path);
+  const TensorMap tensors = read_trunk_weights(path);
   model.visit("", [&](const std::string& name, Variable& variable) {
     if (!name.starts_with(kTrunk)) return;
     const auto found = tensors.find(name.substr(std::string(kTrunk).size()));

@@ -45,7 +45,7 @@ struct LoadedDetector {
 void save_detector(const std::string& path, FasterRcnn& model, const DetectorCard& card);
 LoadedDetector load_detector(const std::string& path, Device device);
 
-// The trunk's weights from a classifier's file (ImageNet): names conv1.weight, layer1.0....
+// The trunk's weights from a classifier's file (ImageNet), as read_trunk_weights reads it.
 void load_trunk(FasterRcnn& model, const std::string& path);
 
 // A photograph as the detector takes it: (1, h, w, 3), and how many of its pixels are one of the

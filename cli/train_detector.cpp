@@ -254,7 +254,8 @@ void add_train_detector(Program& program) {
   command.option("--out,-o", t.out, "folder for weights, checkpoint, log.csv and run.json")
       .required();
   command.option("--init", t.init,
-                 "weights of the trunk (.pth, .pkl or .safetensors); none: random");
+                 "weights of the trunk, for BGR pictures of 0 to 255 less the mean (MSRA's; .pth, "
+                 ".pkl or .safetensors); none: random");
   command.option("--steps", t.steps, "training steps; 0: as many as --epochs gives")
       .between(0, 1e9);
   command.option("--epochs", t.epochs, "times that each picture is seen").between(0, 1e6);

@@ -1,8 +1,38 @@
 #include "cli/weights.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "layers/checkpoint.h"
+#include "layers/detectron_names.h"
+#include "tensor/check.h"
 
 namespace bbam {
+namespace {
+
+// Our pictures are BGR of 0 to 255 less the mean. Weights for pictures divided by their standard
+// deviation (torchvision's) would fit, and train badly. What tells them apart are the statistics of
+// the first convolution's output: the variance of w.x is at most |w|^2 E|x|^2, and with k inputs of
+// unit variance E|x|^2 is k = 147. MSRA's ResNet-50 has 4800 times |w|^2; 2 k lies well between.
+// Statistics that are all the same were never taken, or are folded into the scale.
+void check_picture_range(const TensorMap& tensors, const std::string& path) {
+  const auto conv = tensors.find("conv1.weight"), norm = tensors.find("bn1.running_var");
+  if (conv == tensors.end() || norm == tensors.end() || conv->second.rank() != 4) return;
+  const auto weights = conv->second.cast(DType::kF64).to_vector<double>();
+  const auto variances = norm->second.cast(DType::kF64).to_vector<double>();
+  const auto [least, most] = std::minmax_element(variances.begin(), variances.end());
+  if (variances.empty() || *most - *least < 1e-3) return;
+  const double inputs = double(weights.size()) / double(conv->second.dim(0));
+  const double squares = std::inner_product(weights.begin(), weights.end(), weights.begin(), 0.0);
+  const double variance = std::accumulate(variances.begin(), variances.end(), 0.0);
+  check(
+      variance > 2 * inputs * squares, path,
+      ": was trained on pictures of about unit variance, as torchvision's are (RGB divided by the "
+      "standard deviation); expected weights for BGR of 0 to 255 less the mean: the MSRA flavour, "
+      "such as R-50.pkl of Detectron's model zoo");
+}
+
+}  // namespace
 
 void convolutions_to(ConvolutionLayout layout, TensorMap& tensors) {
   constexpr int64_t kBins = 7;
@@ -28,6 +58,15 @@ TensorMap read_ohwi_weights(const std::string& path) {
     if (layout != metadata.end() && layout->second == kLayoutOhwi) return tensors;
   }
   convolutions_to(ConvolutionLayout::kOhwi, tensors);
+  return tensors;
+}
+
+TensorMap read_trunk_weights(const std::string& path) {
+  constexpr const char* kOfDetector = "backbone.body.";
+  TensorMap tensors = read_ohwi_weights(path);
+  if (TensorMap trunk = below(tensors, kOfDetector); !trunk.empty()) tensors = std::move(trunk);
+  if (has_detectron_names(tensors)) tensors = from_detectron_names(tensors, path);
+  check_picture_range(tensors, path);
   return tensors;
 }
 

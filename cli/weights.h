@@ -19,4 +19,9 @@ void convolutions_to(ConvolutionLayout layout, TensorMap& tensors);
 // The network's tensors, convolutions (Cout, kh, kw, Cin) whatever the file's format. Throws Error.
 TensorMap read_ohwi_weights(const std::string& path);
 
+// The same of a ResNet: under our names (conv1.weight, layer1.0...) where the file has Detectron's,
+// or has them below a detector's "backbone.body.". Throws Error for weights that expect their
+// pictures otherwise than our detectors give them, as far as that can be told.
+TensorMap read_trunk_weights(const std::string& path);
+
 }  // namespace bbam

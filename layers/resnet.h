@@ -6,6 +6,8 @@
 
 namespace bbam {
 
+inline constexpr double kNormEpsilon = 1e-5;  // added to variances
+
 // How the activations behind a convolution are normalised.
 //   kFrozen  a fixed affine map from stored statistics (Detectron): folded into the convolution
 //   kBatch   batch normalisation, trained
@@ -19,7 +21,7 @@ struct ResNetSpec {
   int groups = 32;      // of kGroup
   int stem_width = 64;  // channels of the stem; the stages have 1, 2, 4, 8 times as many
   // Added to each variance. DIFFERS: the frozen norm of maskrcnn-benchmark (METHOD B1) adds none.
-  double epsilon = 1e-5;
+  double epsilon = kNormEpsilon;
 };
 
 // A convolution without bias, its normalisation, and what may follow.
@@ -30,7 +32,7 @@ struct ConvNorm : Module {
   Conv2dSpec spec;
   Norm norm = Norm::kFrozen;
   int groups = 32;
-  double epsilon = 1e-5;
+  double epsilon = kNormEpsilon;
   // kBatch: batch statistics, and running ones updated; not where gamma is frozen, which makes the
   // whole norm constant.
   bool training = false;

@@ -233,7 +233,7 @@ TEST_CASE("dense CRF: foregrounds solved together are those solved alone, as two
             unary_from_probabilities(Tensor::from(two, {height, width, 2}, device));
         const auto alone = crf.infer(unary).to_vector<float>();
         for (int64_t i = 0; i < height * width; ++i)
-          REQUIRE(std::abs(together[size_t(i * objects + k)] - alone[size_t(2 * i + 1)]) <= 2e-5f);
+          REQUIRE(std::abs(together[size_t(i * objects + k)] - alone[size_t(2 * i + 1)]) <= 1e-4f);
       }
     }
     CHECK(crf.infer_foreground(Tensor::empty({height, width, 0}, DType::kF32, device)).size() == 0);
@@ -250,7 +250,7 @@ TEST_CASE("dense CRF: the order of the labels does not matter") {
   const auto q = crf.infer(Tensor::from(u, {height, width, labels})).to_vector<float>();
   const auto r = crf.infer(Tensor::from(reversed, {height, width, labels})).to_vector<float>();
   for (size_t i = 0; i < u.size(); ++i)
-    REQUIRE(std::abs(q[i] - r[i / labels * labels + labels - 1 - i % labels]) <= 2e-5f);
+    REQUIRE(std::abs(q[i] - r[i / labels * labels + labels - 1 - i % labels]) <= 1e-4f);
 }
 
 TEST_CASE("dense CRF: the same bytes for any number of threads") {
