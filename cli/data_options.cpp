@@ -1,12 +1,42 @@
 #include "cli/data_options.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "datasets/coco.h"
 #include "datasets/voc.h"
 #include "tensor/check.h"
+#include "tensor/files.h"
 
 namespace bbam {
+namespace {
+
+bool is_utf8(const std::string& text) {
+  try {
+    return !nlohmann::json(text).dump().empty();
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
+}
+
+// Names are written into weights, json and pages, all of which are UTF-8: better told here than
+// after hours. COCO's are UTF-8 if its json could be read, so the others are of VOC's classes.txt.
+void check_names(const Dataset& dataset, const std::string& root) {
+  if (std::all_of(dataset.classes.begin(), dataset.classes.end(), is_utf8)) return;
+  const std::string path = root + "/classes.txt";
+  if (std::filesystem::exists(path)) {
+    std::istringstream lines(read_file(path));
+    std::string line;
+    for (int number = 1; std::getline(lines, line); ++number)
+      check(is_utf8(line), path, ": line ", number,
+            " is not UTF-8; save the file in that encoding, and the annotations likewise");
+  }
+  fail(root, ": the name of a class is not UTF-8");
+}
+
+}  // namespace
 
 void add_data_options(Command& command, DataOptions& options) {
   command.option("--data", options.data, "folder of the data set, in VOC or COCO layout")
@@ -33,6 +63,7 @@ Dataset open_dataset(const DataOptions& options, Session& session,
   } else {
     dataset = read_dataset(options.data, options.split, wanted);
   }
+  check_names(dataset, options.data);
   warn_of(dataset.problems, session);
   return dataset;
 }

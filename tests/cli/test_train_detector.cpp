@@ -276,6 +276,12 @@ TEST_CASE("train: wrong input gives one message and exit status 1") {
   complains({"--depth", "20"}, "ResNet-20 is not known");
   complains({"--anchor-sizes", "16,32"}, "2 anchor sizes; expected 5");
   complains({"--norm", "other"}, "--norm");
+  const std::string classes = data + "/classes.txt", names = read_file(classes);
+  write_file(classes, names + "\ncaf\xe9\n");  // Latin-1
+  complains({}, "classes.txt: line " +
+                    std::to_string(std::count(names.begin(), names.end(), '\n') + 2) +
+                    " is not UTF-8");
+  write_file(classes, names);
   REQUIRE(run(tiny_training(data, out), {"--steps", "1"}) == 0);
   write_file(folder.path("run/checkpoint.safetensors"), "not a checkpoint");
   complains({"--resume"}, "checkpoint.safetensors");
