@@ -73,6 +73,9 @@ class Setting {
   CLI::Option* option_;
 };
 
+// Arguments as one types them in a shell: those that it would split or expand in quotes.
+std::string as_typed(const std::vector<std::string>& arguments);
+
 class Command {
  public:
   struct State;

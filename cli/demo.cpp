@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -32,17 +30,43 @@ struct DemoOptions {
 
 // Small enough for minutes on two cores: a thin ResNet-18 from random weights, on pictures of
 // 192 x 144 pixels.
-constexpr const char* kDetector =
-    "--depth 18 --bottleneck-stride 3x3 --stem-width 32 --norm group --freeze-stages 0 "
-    "--fpn-channels 64 --head-width 256 --anchor-sizes 16,32,64,128,256 --rois-per-image 64 "
-    "--train-proposals 200 --test-proposals 100 --short-sides 144 --batch 4 --lr 0.05 --warmup 150";
+const Arguments kDetector = {"--depth",
+                             "18",
+                             "--bottleneck-stride",
+                             "3x3",
+                             "--stem-width",
+                             "32",
+                             "--norm",
+                             "group",
+                             "--freeze-stages",
+                             "0",
+                             "--fpn-channels",
+                             "64",
+                             "--head-width",
+                             "256",
+                             "--anchor-sizes",
+                             "16,32,64,128,256",
+                             "--rois-per-image",
+                             "64",
+                             "--train-proposals",
+                             "200",
+                             "--test-proposals",
+                             "100",
+                             "--short-sides",
+                             "144",
+                             "--batch",
+                             "4",
+                             "--lr",
+                             "0.05",
+                             "--warmup",
+                             "150"};
 
 // The solver as in the paper; its maps become masks as in the authors' program (METHOD A7).
-constexpr const char* kLabels = "--label authors --theta-fg 0.5";
+const Arguments kLabels = {"--label", "authors", "--theta-fg", "0.5"};
 
-Arguments words_of(const std::string& text) {
-  std::istringstream in(text);
-  return {std::istream_iterator<std::string>(in), {}};
+Arguments operator+(Arguments arguments, const Arguments& more) {
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
 }
 
 struct Best {
@@ -72,20 +96,23 @@ class Demo {
  private:
   void make_all() {
     const DemoOptions& o = options_;
-    const std::string data = " --data " + path("shapes"),
-                      weights = " --weights " + path("train/detector.safetensors");
-    stage("shapes", fmt::format("shapes --train {} --val {}", o.train, o.val));
-    const bool begun = std::filesystem::exists(path("train/checkpoint.safetensors"));
-    stage("train", fmt::format("train detector{} --split train --steps {} {}{}", data, o.steps,
-                               kDetector, begun ? " --resume" : ""));
-    stage("detect", "detect" + weights + data + " --split val");
+    const auto text = [](int number) { return std::to_string(number); };
+    const Arguments data{"--data", path("shapes"), "--split"},
+        weights{"--weights", path("train/detector.safetensors")};
+    stage("shapes", {"shapes", "--train", text(o.train), "--val", text(o.val)});
+    Arguments train = Arguments{"train", "detector"} + data +
+                      Arguments{"train", "--steps", text(o.steps)} + kDetector;
+    if (std::filesystem::exists(path("train/checkpoint.safetensors"))) train.push_back("--resume");
+    stage("train", train);
+    stage("detect", Arguments{"detect"} + weights + data + Arguments{"val"});
     stage("labels",
-          fmt::format("pseudo-label{}{} --split val --objects {} --examples {} "
-                      "--iterations {} --snapshots {} {}",
-                      weights, data, o.objects, o.objects, o.iterations, snapshots(), kLabels));
+          Arguments{"pseudo-label"} + weights + data +
+              Arguments{"val", "--objects", text(o.objects), "--examples", text(o.objects),
+                        "--iterations", text(o.iterations), "--snapshots", snapshots()} +
+              kLabels);
     // Without a single map there is nothing to study.
     if (result_of("labels")["mean_positives"] > 0)
-      stage("study", "study " + path("labels") + data + " --split val");
+      stage("study", Arguments{"study", path("labels")} + data + Arguments{"val"});
   }
 
   std::string snapshots() const {
@@ -96,17 +123,18 @@ class Demo {
   }
 
   // Runs `bbam COMMAND --out OUT/NAME`, unless it was done before.
-  void stage(const std::string& name, const std::string& command) {
+  void stage(const std::string& name, const Arguments& command) {
     if (std::filesystem::exists(path(name + "/run.json"))) return;
-    const std::string line =
-        fmt::format("{} --out {} --device {} --precision {} --seed {}", command, path(name),
-                    to_string(session_.device),
-                    session_.precision == Precision::kTf32 ? "tf32" : "fp32", session_.seed);
-    session_.out << "\n$ bbam " << line << std::endl;
+    const Arguments line =
+        command + Arguments{"--out",       path(name),
+                            "--device",    to_string(session_.device),
+                            "--precision", session_.precision == Precision::kTf32 ? "tf32" : "fp32",
+                            "--seed",      std::to_string(session_.seed)};
+    session_.out << "\n$ bbam " << as_typed(line) << std::endl;
     Program program;
     add_all_commands(program);
     try {
-      program.run_stage(words_of(line), session_);
+      program.run_stage(line, session_);
     } catch (const Interrupted&) {
       throw Interrupted("stopped; the same command goes on");
     }

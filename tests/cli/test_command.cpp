@@ -225,3 +225,9 @@ TEST_CASE("command: devices measures") {
   CHECK(contains(result.out, "gemm GFLOP/s"));
   CHECK(contains(result.out, "\ncpu "));
 }
+
+TEST_CASE("command: arguments as one types them in a shell") {
+  CHECK(as_typed({"demo", "--out", "out/demo-1", "--sizes", "1,2"}) ==
+        "demo --out out/demo-1 --sizes 1,2");
+  CHECK(as_typed({"my demo", "", "it's", "$x*"}) == "'my demo' '' 'it'\\''s' '$x*'");
+}

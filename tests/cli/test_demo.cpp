@@ -16,7 +16,7 @@ using bbam::test::TempFolder;
 
 TEST_CASE("demo: every stage runs, leaves its record, and the page is written") {
   TempFolder folder;
-  const std::string out = folder.path("demo");
+  const std::string out = folder.path("my demo");  // a name that a shell would split
   const std::vector<std::string> arguments{"demo", "--out",   out, "--train",   "4", "--val",
                                            "2",    "--steps", "2", "--objects", "1", "--iterations",
                                            "2"};
@@ -25,7 +25,7 @@ TEST_CASE("demo: every stage runs, leaves its record, and the page is written") 
   REQUIRE(first.status == 0);
   for (const char* stage : {"shapes", "train", "detect", "labels"}) {
     CHECK_MESSAGE(std::filesystem::exists(out + "/" + stage + "/run.json"), stage);
-    CHECK_MESSAGE(contains(first.out, std::string("--out ") + out + "/" + stage), stage);
+    CHECK_MESSAGE(contains(first.out, "--out '" + out + "/" + stage + "' "), stage);
   }
   CHECK(contains(first.out, "$ bbam train detector --data"));
   const auto record = nlohmann::json::parse(read_file(out + "/run.json"));
