@@ -121,7 +121,8 @@ void RunRecord::write(const std::string& path) const {
   for (const auto& [stage, seconds] : seconds_)
     record["seconds"][stage] = std::round(seconds * 1000) / 1000;
   record["results"] = *results_;
-  write_file(path, record.dump(2) + "\n");
+  // A path need not be UTF-8, JSON must.
+  write_file(path, record.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 RunRecord::Stage::Stage(RunRecord& record, std::string name)

@@ -93,3 +93,12 @@ TEST_CASE("run record: a folder belongs to the settings that it was begun with")
   CHECK(message(settings).find("settings.json: is damaged") != std::string::npos);
   CHECK_THROWS_AS(settings_of_folder(folder.path("none")), Error);
 }
+
+TEST_CASE("run record: a path that is not UTF-8 costs no run its record") {
+  TempFolder folder;
+  Session session{std::cout, std::cerr};
+  session.settings = {{"out", {"caf\xe9"}}};
+  RunRecord(session).write(folder.path("run.json"));
+  const auto json = nlohmann::json::parse(read_file(folder.path("run.json")));
+  CHECK(json["settings"]["out"] == "caf\xef\xbf\xbd");
+}
