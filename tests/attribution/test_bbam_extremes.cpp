@@ -97,8 +97,11 @@ TEST_CASE("bbam: boxes that no proposal can speak for give masks of zeros") {
   const BoxArray boxes[]{{20, 20, 20, 20},      // no area
                          {200, 200, 220, 230},  // beyond the image
                          {40, 40, 8, 8}};       // corners exchanged
-  for (const BbamOptions& o : kPresets)
+  for (BbamOptions o : kPresets) {
     for (const BoxArray& box : boxes) check_unsolved(solve_one(picture(48, 64), {box, 1, 1}, o));
+    o.positives.proposals = 0;
+    check_unsolved(solve_one(picture(48, 64), {{8, 8, 40, 40}, 1, 1}, o));
+  }
 }
 
 TEST_CASE("bbam: no objects, no results") {

@@ -54,34 +54,47 @@ TEST_CASE("pseudo label: METHOD A7, the CRF turns a coarse map into the object's
 
 TEST_CASE(
     "pseudo label: a sparse map vanishes when it is rescaled by its extremes, and not by rank") {
-  std::vector<float> sparse = hill_map().to_vector<float>();
-  for (float& value : sparse)
-    value = std::pow(value / 0.4f, 6.f);  // a narrow peak, as lambda leaves it
-  const MapOfObject object{Tensor::from(sparse, {12, 16}), kDiscBox};
-  PseudoLabelOptions options = PseudoLabelOptions::paper();
-  CHECK(iou_with_disc(pseudo_labels(disc_picture(), {object}, options)[0].foreground) > 0.9);
-  options.map_scale = MapScale::kMinMax;
-  CHECK(iou_with_disc(pseudo_labels(disc_picture(), {object}, options)[0].foreground) < 0.1);
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    std::vector<float> sparse = hill_map().to_vector<float>();
+    for (float& value : sparse)
+      value = std::pow(value / 0.4f, 6.f);  // a narrow peak, as lambda leaves it
+    const MapOfObject object{Tensor::from(sparse, {12, 16}, device), kDiscBox};
+    PseudoLabelOptions options = PseudoLabelOptions::paper();
+    CHECK(iou_with_disc(pseudo_labels(disc_picture().to(device), {object}, options)[0].foreground) >
+          0.9);
+    options.map_scale = MapScale::kMinMax;
+    CHECK(iou_with_disc(pseudo_labels(disc_picture().to(device), {object}, options)[0].foreground) <
+          0.1);
+  }
 }
 
 TEST_CASE("pseudo label: METHOD A7, what only the 0.2 mask holds is ignored") {
-  PseudoLabelOptions options = PseudoLabelOptions::authors();
-  options.crf.appearance_weight = 0;  // nothing but the map decides
-  const auto labels = pseudo_labels(disc_picture(), {{hill_map(), kDiscBox}}, options);
-  CHECK(count_ones(labels[0].foreground) > 0);
-  CHECK(count_ones(labels[0].ignore) > 0);
-  CHECK(count_ones(labels[0].foreground) + count_ones(labels[0].ignore) < 224 * 224);
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    PseudoLabelOptions options = PseudoLabelOptions::authors();
+    options.crf.appearance_weight = 0;  // nothing but the map decides
+    const auto labels =
+        pseudo_labels(disc_picture().to(device), {{hill_map().to(device), kDiscBox}}, options);
+    CHECK(count_ones(labels[0].foreground) > 0);
+    CHECK(count_ones(labels[0].ignore) > 0);
+    CHECK(count_ones(labels[0].foreground) + count_ones(labels[0].ignore) < 224 * 224);
+  }
 }
 
 TEST_CASE("pseudo label: METHOD A7, without a map the box is filled and refined") {
-  for (const auto& options : {PseudoLabelOptions::paper(), PseudoLabelOptions::authors()}) {
-    const auto labels =
-        pseudo_labels(disc_picture(), {{Tensor(), kDiscBox}, {hill_map(), kDiscBox}}, options);
-    REQUIRE(labels.size() == 2);
-    CHECK(labels[0].source == LabelSource::kNoMap);
-    CHECK(labels[1].source == LabelSource::kMap);
-    CHECK(count_ones(labels[0].ignore) == 0);
-    CHECK(count_ones(labels[0].foreground) > 224 * 224 / 5);
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    for (const auto& options : {PseudoLabelOptions::paper(), PseudoLabelOptions::authors()}) {
+      const auto labels =
+          pseudo_labels(disc_picture().to(device),
+                        {{Tensor(), kDiscBox}, {hill_map().to(device), kDiscBox}}, options);
+      REQUIRE(labels.size() == 2);
+      CHECK(labels[0].source == LabelSource::kNoMap);
+      CHECK(labels[1].source == LabelSource::kMap);
+      CHECK(count_ones(labels[0].ignore) == 0);
+      CHECK(count_ones(labels[0].foreground) > 224 * 224 / 5);
+    }
   }
 }
 
@@ -95,18 +108,21 @@ TEST_CASE("pseudo label: METHOD A7, a map of zeros is no map") {
 }
 
 TEST_CASE("pseudo label: METHOD A7, a mask of less than 1/5 of a small box is replaced") {
-  const Tensor picture = disc_picture(35);  // a box of 4900 of 120000 pixels
   std::vector<float> elsewhere(size_t(12 * 16), 0.f);
   elsewhere[0] = 1;
-  const Tensor nothing = Tensor::from(elsewhere, {12, 16});  // 0 inside the boxes
-  const auto authors =
-      pseudo_labels(picture, {{nothing, disc_box(35)}}, PseudoLabelOptions::authors());
-  CHECK(authors[0].source == LabelSource::kSmallMask);
-  CHECK(count_ones(authors[0].foreground) > 4900 / 3);
-  const auto large =
-      pseudo_labels(disc_picture(), {{nothing, kDiscBox}}, PseudoLabelOptions::authors());
-  CHECK(large[0].source == LabelSource::kMap);  // over 1/10 of the image: left as it is
-  CHECK(count_ones(large[0].foreground) == 0);
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const Tensor picture = disc_picture(35).to(device);  // a box of 4900 of 120000 pixels
+    const Tensor nothing = Tensor::from(elsewhere, {12, 16}).to(device);  // 0 inside the boxes
+    const auto authors =
+        pseudo_labels(picture, {{nothing, disc_box(35)}}, PseudoLabelOptions::authors());
+    CHECK(authors[0].source == LabelSource::kSmallMask);
+    CHECK(count_ones(authors[0].foreground) > 4900 / 3);
+    const auto large = pseudo_labels(disc_picture().to(device), {{nothing, kDiscBox}},
+                                     PseudoLabelOptions::authors());
+    CHECK(large[0].source == LabelSource::kMap);  // over 1/10 of the image: left as it is
+    CHECK(count_ones(large[0].foreground) == 0);
+  }
 }
 
 TEST_CASE("pseudo label: objects solved together and alone get the same masks") {

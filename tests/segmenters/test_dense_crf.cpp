@@ -59,6 +59,11 @@ double compare(const Tensor& marginals, const Tensor& golden, const std::vector<
   return worst;
 }
 
+// Ten rounds of mean field amplify the rounding of sums in another order.
+bool is_same_marginal(double found, double expected) {
+  return std::abs(found - expected) <= 1e-6 + 1e-3 * expected;
+}
+
 // Algorithm 1 with all pairs of pixels, in double.
 std::vector<double> exact_mean_field(const std::vector<uint8_t>& image, int64_t width,
                                      const std::vector<float>& unary, size_t labels,
@@ -233,7 +238,7 @@ TEST_CASE("dense CRF: foregrounds solved together are those solved alone, as two
             unary_from_probabilities(Tensor::from(two, {height, width, 2}, device));
         const auto alone = crf.infer(unary).to_vector<float>();
         for (int64_t i = 0; i < height * width; ++i)
-          REQUIRE(std::abs(together[size_t(i * objects + k)] - alone[size_t(2 * i + 1)]) <= 1e-4f);
+          REQUIRE(is_same_marginal(together[size_t(i * objects + k)], alone[size_t(2 * i + 1)]));
       }
     }
     CHECK(crf.infer_foreground(Tensor::empty({height, width, 0}, DType::kF32, device)).size() == 0);
@@ -241,16 +246,20 @@ TEST_CASE("dense CRF: foregrounds solved together are those solved alone, as two
 }
 
 TEST_CASE("dense CRF: the order of the labels does not matter") {
-  const int64_t height = 16, width = 16, labels = 6;
-  const DenseCrf crf(random_picture(height, width, 101));
-  const auto u = unary_energies(height, width, labels).to_vector<float>();
-  auto reversed = u;
-  for (size_t i = 0; i < u.size(); i += labels)
-    std::reverse(reversed.begin() + int64_t(i), reversed.begin() + int64_t(i) + labels);
-  const auto q = crf.infer(Tensor::from(u, {height, width, labels})).to_vector<float>();
-  const auto r = crf.infer(Tensor::from(reversed, {height, width, labels})).to_vector<float>();
-  for (size_t i = 0; i < u.size(); ++i)
-    REQUIRE(std::abs(q[i] - r[i / labels * labels + labels - 1 - i % labels]) <= 1e-4f);
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const int64_t height = 16, width = 16, labels = 6;
+    const DenseCrf crf(random_picture(height, width, 101).to(device));
+    const auto u = unary_energies(height, width, labels).to_vector<float>();
+    auto reversed = u;
+    for (size_t i = 0; i < u.size(); i += labels)
+      std::reverse(reversed.begin() + int64_t(i), reversed.begin() + int64_t(i) + labels);
+    const auto q = crf.infer(Tensor::from(u, {height, width, labels}, device)).to_vector<float>();
+    const auto r =
+        crf.infer(Tensor::from(reversed, {height, width, labels}, device)).to_vector<float>();
+    for (size_t i = 0; i < u.size(); ++i)
+      REQUIRE(is_same_marginal(q[i], r[i / labels * labels + labels - 1 - i % labels]));
+  }
 }
 
 TEST_CASE("dense CRF: the same bytes for any number of threads") {
@@ -269,13 +278,17 @@ TEST_CASE("dense CRF: the same bytes for any number of threads") {
 }
 
 TEST_CASE("dense CRF: one pixel, one label") {
-  const DenseCrf one(Tensor::full({1, 1, 3}, 90, DType::kU8));
-  const auto q = one.infer(Tensor::from<float>({1, 2, 1}, {1, 1, 3})).to_vector<float>();
-  CHECK(q[0] > 0.4);
-  CHECK(q[1] < 0.01);
-  CHECK(q[2] > 0.4);
-  const DenseCrf crf(random_picture(4, 6, 121));
-  for (const float p : crf.infer(unary_energies(4, 6, 1)).to_vector<float>()) CHECK(p == 1);
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const DenseCrf one(Tensor::full({1, 1, 3}, 90, DType::kU8, device));
+    const auto q = one.infer(Tensor::from<float>({1, 2, 1}, {1, 1, 3}, device)).to_vector<float>();
+    CHECK(q[0] > 0.4);
+    CHECK(q[1] < 0.01);
+    CHECK(q[2] > 0.4);
+    const DenseCrf crf(random_picture(4, 6, 121).to(device));
+    for (const float p : crf.infer(unary_energies(4, 6, 1).to(device)).to_vector<float>())
+      CHECK(p == 1);
+  }
 }
 
 TEST_CASE("dense CRF: wrong input is named") {

@@ -176,35 +176,43 @@ TEST_CASE("permutohedral: approximates the Gaussian filter") {
       values.push_back(1);
     }
     const auto exact = exact_gaussian(f, c.dims, values, 2);
-    const auto found =
-        PermutohedralLattice(features).filter(Tensor::from(values, {3000, 2})).to_vector<float>();
-    double worst = 0, sum = 0;
-    for (size_t i = 0; i < 6000; i += 2) {
-      const double error = std::abs(found[i] / found[i + 1] - exact[i] / exact[i + 1]);
-      worst = std::max(worst, error);
-      sum += error;
+    for (const Device device : available_devices()) {
+      const PermutohedralLattice lattice(features.to(device));
+      const auto found = lattice.filter(Tensor::from(values, {3000, 2}, device)).to_vector<float>();
+      double worst = 0, sum = 0;
+      for (size_t i = 0; i < 6000; i += 2) {
+        const double error = std::abs(found[i] / found[i + 1] - exact[i] / exact[i + 1]);
+        worst = std::max(worst, error);
+        sum += error;
+      }
+      CAPTURE(to_string(device));
+      CAPTURE(worst);
+      CAPTURE(sum / 3000);
+      CHECK(worst < c.worst);
+      CHECK(sum / 3000 < c.mean);
     }
-    CAPTURE(worst);
-    CAPTURE(sum / 3000);
-    CHECK(worst < c.worst);
-    CHECK(sum / 3000 < c.mean);
   }
 }
 
 TEST_CASE("permutohedral: symmetric normalisation divides rows and columns by roots of K 1") {
-  const int64_t points = 400;
-  const Tensor features = random_features(points, 5, 3, 31);
-  const Tensor values = random_values(points, 3, 32);
-  const PermutohedralLattice plain(features);
-  const PermutohedralLattice normalised(features, Normalisation::kSymmetric);
-  const auto sums = plain.filter(Tensor::full({points, 1}, 1)).to_vector<float>();
-  auto scaled = values.to_vector<float>();
-  for (size_t i = 0; i < scaled.size(); ++i) scaled[i] /= std::sqrt(sums[i / 3]);
-  const auto filtered = plain.filter(Tensor::from(scaled, {points, 3})).to_vector<float>();
-  std::vector<double> expected;
-  for (size_t i = 0; i < filtered.size(); ++i)
-    expected.push_back(filtered[i] / std::sqrt(sums[i / 3]));
-  CHECK(largest_difference(normalised.filter(values).to_vector<float>(), expected) < 1e-5);
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const int64_t points = 400;
+    const Tensor features = random_features(points, 5, 3, 31).to(device);
+    const Tensor values = random_values(points, 3, 32).to(device);
+    const PermutohedralLattice plain(features);
+    const PermutohedralLattice normalised(features, Normalisation::kSymmetric);
+    const auto sums =
+        plain.filter(Tensor::full({points, 1}, 1, DType::kF32, device)).to_vector<float>();
+    auto scaled = values.to_vector<float>();
+    for (size_t i = 0; i < scaled.size(); ++i) scaled[i] /= std::sqrt(sums[i / 3]);
+    const auto filtered =
+        plain.filter(Tensor::from(scaled, {points, 3}, device)).to_vector<float>();
+    std::vector<double> expected;
+    for (size_t i = 0; i < filtered.size(); ++i)
+      expected.push_back(filtered[i] / std::sqrt(sums[i / 3]));
+    CHECK(largest_difference(normalised.filter(values).to_vector<float>(), expected) < 1e-5);
+  }
 }
 
 TEST_CASE("permutohedral: any number of channels, each as if alone") {
