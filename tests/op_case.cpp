@@ -72,55 +72,87 @@ std::vector<double> value_and_gradients(const OpCase& op_case, const Example& ex
   return all;
 }
 
-void check_values(const OpCase& op_case, const Example& example, Device device) {
+// Collects what is wrong with one example.
+class Report {
+ public:
+  explicit Report(std::string what) : what_(std::move(what)) {}
+
+  template <class... Parts>
+  void check(bool good, const Parts&... parts) {
+    if (!good) lines_.push_back(join(what_, ": ", parts...));
+  }
+  const std::vector<std::string>& lines() const { return lines_; }
+
+ private:
+  std::string what_;
+  std::vector<std::string> lines_;
+};
+
+void check_values(const OpCase& op_case, const Example& example, Device device, Report& report) {
   const std::vector<double> expected = example.oracle(example.inputs);
   for (DType dtype : {DType::kF64, DType::kF32}) {
     const NoGrad frozen;
     const Variable y = example.op(inputs_as(example, dtype, device, false, {}));
     const double tolerance = dtype == DType::kF64 ? 1e-10 : op_case.tolerance;
-    INFO("values in ", to_string(dtype), " on ", to_string(device));
-    CHECK(as_double(y.value()).size() == expected.size());
-    CHECK(distance(as_double(y.value()), expected) <= tolerance);
+    const std::vector<double> values = as_double(y.value());
+    const std::string where = join(to_string(dtype), " on ", to_string(device));
+    if (example.shape)
+      report.check(y.shape() == *example.shape, "shape ", y.shape(), " in ", where, "; expected ",
+                   *example.shape);
+    report.check(values.size() == expected.size(), values.size(), " values in ", where,
+                 "; expected ", expected.size());
+    const double error = distance(values, expected);
+    report.check(error <= tolerance, "values in ", where, " are off by ", error);
   }
 }
 
-void check_gradients(const OpCase& op_case, const Example& example, Device device) {
+void check_gradients(const OpCase& op_case, const Example& example, Device device, Report& report) {
   std::vector<Tensor> inputs;
   for (const Tensor& input : example.inputs) inputs.push_back(input.to(device));
   const GradcheckResult result = gradcheck(example.op, inputs, op_case.differentiable);
-  INFO("gradient on ", to_string(device), ", ", result.where);
-  CHECK(result.worst <= op_case.gradient_tolerance);
+  report.check(result.worst <= op_case.gradient_tolerance, "gradient on ", to_string(device),
+               " is off by ", result.worst, ", ", result.where);
   Row& row = table()[op_case.op];
   row.checked += result.checked;
   row.worst = std::max(row.worst, result.worst);
 }
 
-void check_backends(const OpCase& op_case, const Example& example, Device device) {
+void check_backends(const OpCase& op_case, const Example& example, Device device, Report& report) {
   std::vector<double> reference;
   {
     const UseBackend loops(Backend::kReference);
     reference = value_and_gradients(op_case, example, DType::kF32, kCpu);
   }
   const std::vector<double> fast = value_and_gradients(op_case, example, DType::kF32, device);
-  INFO("f32 back end of ", to_string(device), " against the reference loops");
-  CHECK(distance(fast, reference) <= 10 * op_case.tolerance);
+  const double error = distance(fast, reference);
+  report.check(error <= 10 * op_case.tolerance, "f32 back end of ", to_string(device),
+               " against the reference loops: off by ", error);
 }
 
 }  // namespace
 
-void run(const OpCase& op_case) {
+std::vector<std::string> failures(const OpCase& op_case) {
   const MemoryAudit audit;
-  const int64_t violations = MemoryAudit::violations();
+  std::vector<std::string> all;
   for (const Example& example : op_case.examples) {
-    INFO(op_case.op, ", ", example.what);
+    Report report(join(op_case.op, ", ", example.what));
+    const int64_t violations = MemoryAudit::violations();
     for (Device device : available_devices()) {
-      check_values(op_case, example, device);
-      if (op_case.has_gradient) check_gradients(op_case, example, device);
-      check_backends(op_case, example, device);
+      check_values(op_case, example, device, report);
+      if (op_case.has_gradient) check_gradients(op_case, example, device, report);
+      check_backends(op_case, example, device, report);
     }
+    report.check(MemoryAudit::violations() == violations, "wrote out of bounds");
+    all.insert(all.end(), report.lines().begin(), report.lines().end());
     table()[op_case.op].examples += 1;
   }
-  CHECK_MESSAGE(MemoryAudit::violations() == violations, op_case.op, " wrote out of bounds");
+  return all;
+}
+
+void run(const OpCase& op_case) {
+  const std::vector<std::string> all = failures(op_case);
+  for (const std::string& failure : all) FAIL_CHECK(failure);
+  CHECK(all.empty());
 }
 
 Tensor random_tensor(Shape shape, uint64_t seed, double low, double high) {

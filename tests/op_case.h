@@ -1,11 +1,14 @@
 // One description of an op, six checks (STYLE "Tests"):
-//   1 values against an independent oracle, f32 and f64       4 empty and odd shapes (the examples)
-//   2 gradients against central differences in double         5 sentinels behind every allocation
-//   3 every back end and device against the reference loops   6 outputs poisoned with NaN
-//   beforehand
+//   1 shape and values against an independent oracle, f32 and f64
+//   2 gradients against central differences in double
+//   3 every back end and device against the reference loops
+//   4 empty and odd shapes (the examples)
+//   5 sentinels around every allocation: a write is counted, a read is a NaN
+//   6 outputs poisoned with NaN beforehand
 // Checks 1, 2, 5 and 6 run on each device of the build.
 #pragma once
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +25,8 @@ struct Example {
   // Expected values of the result, row-major, from the inputs; written as plainly as possible and
   // sharing no code with the op.
   std::function<std::vector<double>(const std::vector<Tensor>&)> oracle;
+  // The shape of the result, written down or worked out without the op; absent: not compared.
+  std::optional<Shape> shape = {};
 };
 
 struct OpCase {
@@ -33,6 +38,9 @@ struct OpCase {
   bool has_gradient = true;
 };
 
+// What is wrong with the op, one line each; empty when all checks pass.
+std::vector<std::string> failures(const OpCase& op_case);
+// Fails the test case with each of them.
 void run(const OpCase& op_case);
 
 // Values in [low, high), the same on every run; far enough from each other for smooth tests.

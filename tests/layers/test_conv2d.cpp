@@ -2,6 +2,9 @@
 
 #include "layers/conv2d.h"
 #include "tensor/device.h"
+#include "tests/close.h"
+#include "tests/determinism.h"
+#include "tests/golden.h"
 #include "tests/op_case.h"
 
 using namespace bbam;
@@ -10,8 +13,8 @@ using namespace bbam::test;
 namespace {
 
 // Scatter form: every input pixel adds to the outputs it reaches. The reference loops gather.
-std::vector<double> scatter_conv(const Tensor& x, const Tensor& w, const Conv2dSpec& s) {
-  const Shape y = conv2d_output_shape(x.shape(), w.shape(), s);
+std::vector<double> scatter_conv(const Tensor& x, const Tensor& w, const Conv2dSpec& s,
+                                 const Shape& y) {
   const auto xs = x.to_vector<double>(), ws = w.to_vector<double>();
   std::vector<double> out(size_t(y.size()), 0.0);
   for (int64_t n = 0; n < x.dim(0); ++n)
@@ -31,82 +34,179 @@ std::vector<double> scatter_conv(const Tensor& x, const Tensor& w, const Conv2dS
   return out;
 }
 
-Example conv_example(const std::string& what, Shape x, Shape w, Conv2dSpec spec) {
+// Every input pixel stamps the kernel on the outputs, `dilation` apart; what falls on the padding
+// is cut off.
+std::vector<double> stamp_transpose(const Tensor& x, const Tensor& w, const Conv2dSpec& s,
+                                    const Shape& y) {
+  const auto xs = x.to_vector<double>(), ws = w.to_vector<double>();
+  std::vector<double> out(size_t(y.size()), 0.0);
+  for (int64_t n = 0; n < x.dim(0); ++n)
+    for (int64_t i = 0; i < x.dim(1); ++i)
+      for (int64_t j = 0; j < x.dim(2); ++j)
+        for (int64_t r = 0; r < w.dim(1); ++r)
+          for (int64_t c = 0; c < w.dim(2); ++c) {
+            const int64_t p = i * s.stride + r * s.dilation - s.padding;
+            const int64_t q = j * s.stride + c * s.dilation - s.padding;
+            if (p < 0 || q < 0 || p >= y[1] || q >= y[2]) continue;
+            for (int64_t k = 0; k < w.dim(0); ++k)
+              for (int64_t o = 0; o < w.dim(3); ++o)
+                out[size_t(((n * y[1] + p) * y[2] + q) * y[3] + o)] +=
+                    xs[size_t(((n * x.dim(1) + i) * x.dim(2) + j) * x.dim(3) + k)] *
+                    ws[size_t(((k * w.dim(1) + r) * w.dim(2) + c) * w.dim(3) + o)];
+          }
+  return out;
+}
+
+Example conv_example(const std::string& what, Shape x, Shape w, Shape y, Conv2dSpec spec) {
   return {what,
           {random_tensor(x, 1), random_tensor(w, 2)},
           [=](const std::vector<Variable>& v) { return conv2d(v[0], v[1], spec); },
-          [=](const std::vector<Tensor>& v) { return scatter_conv(v[0], v[1], spec); }};
+          [=](const std::vector<Tensor>& v) { return scatter_conv(v[0], v[1], spec, y); },
+          y};
 }
 
-Example fused_example(const std::string& what, Shape x, Shape w, Conv2dSpec spec) {
-  const Shape y = conv2d_output_shape(x, w, spec);
+// What is fused behind the convolution.
+struct Parts {
+  bool bias = true, residual = true, relu = true;
+};
+
+Example fused_example(const std::string& what, Shape x, Shape w, Shape y, Conv2dSpec spec,
+                      Parts parts = {}) {
   return {what,
           {random_tensor(x, 3), random_tensor(w, 4), random_tensor({w[0]}, 5), random_tensor(y, 6)},
           [=](const std::vector<Variable>& v) {
-            return conv2d(v[0], v[1], spec, {.bias = v[2], .residual = v[3], .relu = true});
+            return conv2d(v[0], v[1], spec,
+                          {.bias = parts.bias ? v[2] : Variable(),
+                           .residual = parts.residual ? v[3] : Variable(),
+                           .relu = parts.relu});
           },
           [=](const std::vector<Tensor>& v) {
-            std::vector<double> out = scatter_conv(v[0], v[1], spec);
+            std::vector<double> out = scatter_conv(v[0], v[1], spec, y);
             const auto bias = v[2].to_vector<double>(), residual = v[3].to_vector<double>();
-            for (size_t i = 0; i < out.size(); ++i)
-              out[i] = std::max(0.0, out[i] + bias[i % bias.size()] + residual[i]);
+            for (size_t i = 0; i < out.size(); ++i) {
+              if (parts.bias) out[i] += bias[i % bias.size()];
+              if (parts.residual) out[i] += residual[i];
+              if (parts.relu) out[i] = std::max(0.0, out[i]);
+            }
             return out;
-          }};
+          },
+          y};
 }
 
-Example transpose_example(const std::string& what, Shape x, Shape w, Conv2dSpec spec, int extra) {
+Example transpose_example(const std::string& what, Shape x, Shape w, Shape y, Conv2dSpec spec,
+                          int extra, bool has_bias = true) {
   return {what,
           {random_tensor(x, 7), random_tensor(w, 8), random_tensor({w[3]}, 9)},
           [=](const std::vector<Variable>& v) {
-            return conv_transpose2d(v[0], v[1], v[2], spec, extra);
+            return conv_transpose2d(v[0], v[1], has_bias ? v[2] : Variable(), spec, extra);
           },
-          // <conv(z), x> = <z, transpose(x)> for every unit z.
           [=](const std::vector<Tensor>& v) {
-            const Shape y = conv_transpose2d(v[0], v[1], Variable(), spec, extra).shape();
-            const auto xs = v[0].to_vector<double>(), bias = v[2].to_vector<double>();
-            std::vector<double> out(size_t(y.size()), 0.0);
-            for (size_t i = 0; i < out.size(); ++i) {
-              std::vector<double> unit(out.size(), 0.0);
-              unit[i] = 1;
-              const auto image = scatter_conv(Tensor::from(unit, y), v[1], spec);
-              for (size_t k = 0; k < image.size(); ++k) out[i] += image[k] * xs[k];
-              out[i] += bias[i % bias.size()];
-            }
+            std::vector<double> out = stamp_transpose(v[0], v[1], spec, y);
+            const auto bias = v[2].to_vector<double>();
+            for (size_t i = 0; has_bias && i < out.size(); ++i) out[i] += bias[i % bias.size()];
             return out;
-          }};
+          },
+          y};
 }
 
 }  // namespace
 
 TEST_CASE("op conv2d") {
   run({"conv2d",
-       {conv_example("3x3", {2, 6, 7, 4}, {5, 3, 3, 4}, {.padding = 1}),
-        conv_example("1x1", {1, 5, 4, 16}, {16, 1, 1, 16}, {}),
-        conv_example("1x1 stride 2", {2, 5, 6, 16}, {32, 1, 1, 16}, {.stride = 2}),
-        conv_example("7x7 stride 2, three channels", {1, 11, 9, 3}, {16, 7, 7, 3},
+       {conv_example("3x3", {2, 6, 7, 4}, {5, 3, 3, 4}, {2, 6, 7, 5}, {.padding = 1}),
+        conv_example("1x1", {1, 5, 4, 16}, {16, 1, 1, 16}, {1, 5, 4, 16}, {}),
+        conv_example("1x1 stride 2", {2, 5, 6, 16}, {32, 1, 1, 16}, {2, 3, 3, 32}, {.stride = 2}),
+        conv_example("7x7 stride 2, three channels", {1, 11, 9, 3}, {16, 7, 7, 3}, {1, 6, 5, 16},
                      {.stride = 2, .padding = 3}),
-        conv_example("dilation 3", {1, 9, 8, 2}, {3, 3, 3, 2}, {.padding = 3, .dilation = 3}),
-        conv_example("kernel 3x1, odd", {3, 1, 5, 1}, {7, 3, 1, 1}, {.padding = 1}),
-        conv_example("many channels", {1, 3, 5, 48}, {17, 3, 3, 48}, {.stride = 2, .padding = 1}),
-        conv_example("no images", {0, 4, 4, 2}, {3, 3, 3, 2}, {.padding = 1}),
-        conv_example("image smaller than the kernel", {1, 2, 2, 2}, {3, 3, 3, 2}, {})}});
+        conv_example("dilation 3", {1, 9, 8, 2}, {3, 3, 3, 2}, {1, 9, 8, 3},
+                     {.padding = 3, .dilation = 3}),
+        conv_example("dilation 2, 32 channels", {1, 7, 6, 32}, {32, 3, 3, 32}, {1, 7, 6, 32},
+                     {.padding = 2, .dilation = 2}),
+        conv_example("dilation 2 and stride 2, 16 to 24 channels", {1, 9, 8, 16}, {24, 3, 3, 16},
+                     {1, 4, 3, 24}, {.stride = 2, .padding = 1, .dilation = 2}),
+        conv_example("kernel 3x1, odd", {3, 1, 5, 1}, {7, 3, 1, 1}, {3, 1, 7, 7}, {.padding = 1}),
+        conv_example("many channels", {1, 3, 5, 48}, {17, 3, 3, 48}, {1, 2, 3, 17},
+                     {.stride = 2, .padding = 1}),
+        conv_example("no images", {0, 4, 4, 2}, {3, 3, 3, 2}, {0, 4, 4, 3}, {.padding = 1}),
+        conv_example("image smaller than the kernel", {1, 2, 2, 2}, {3, 3, 3, 2}, {1, 0, 0, 3},
+                     {})}});
 }
 
 TEST_CASE("op conv2d with bias, residual and ReLU") {
-  run({"conv2d fused",
-       {fused_example("3x3", {1, 5, 6, 4}, {8, 3, 3, 4}, {.padding = 1}),
-        fused_example("1x1", {2, 3, 5, 16}, {32, 1, 1, 16}, {}),
-        fused_example("stride 2, odd", {1, 7, 5, 3}, {5, 3, 3, 3}, {.stride = 2, .padding = 1}),
-        fused_example("no images", {0, 4, 4, 2}, {3, 1, 1, 2}, {})}});
+  std::vector<Example> examples{
+      fused_example("3x3", {1, 5, 6, 4}, {8, 3, 3, 4}, {1, 5, 6, 8}, {.padding = 1}),
+      fused_example("stride 2, odd", {1, 7, 5, 3}, {5, 3, 3, 3}, {1, 4, 3, 5},
+                    {.stride = 2, .padding = 1}),
+      fused_example("no images", {0, 4, 4, 2}, {3, 1, 1, 2}, {0, 4, 4, 3}, {})};
+  for (const bool bias : {true, false})
+    for (const bool residual : {true, false})
+      for (const bool relu : {true, false})
+        examples.push_back(fused_example(
+            join("1x1", bias ? ", bias" : "", residual ? ", residual" : "", relu ? ", ReLU" : ""),
+            {2, 3, 5, 16}, {32, 1, 1, 16}, {2, 3, 5, 32}, {}, {bias, residual, relu}));
+  run({"conv2d fused", examples});
 }
 
 TEST_CASE("op conv_transpose2d") {
   run({"conv_transpose2d",
-       {transpose_example("2x2 stride 2", {1, 3, 4, 3}, {3, 2, 2, 5}, {.stride = 2}, 0),
-        transpose_example("3x3 stride 2, output padding", {1, 3, 2, 2}, {2, 3, 3, 3},
+       {transpose_example("2x2 stride 2", {1, 3, 4, 3}, {3, 2, 2, 5}, {1, 6, 8, 5}, {.stride = 2},
+                          0),
+        transpose_example("2x2 stride 2, 32 to 32 channels", {2, 3, 4, 32}, {32, 2, 2, 32},
+                          {2, 6, 8, 32}, {.stride = 2}, 0),
+        transpose_example("3x3 stride 2, output padding", {1, 3, 2, 2}, {2, 3, 3, 3}, {1, 6, 4, 3},
                           {.stride = 2, .padding = 1}, 1),
-        transpose_example("1x1", {2, 1, 3, 4}, {4, 1, 1, 2}, {}, 0),
-        transpose_example("no images", {0, 3, 3, 2}, {2, 2, 2, 3}, {.stride = 2}, 0)}});
+        transpose_example("3x3 stride 2, output padding, many channels", {1, 3, 2, 17},
+                          {17, 3, 3, 32}, {1, 6, 4, 32}, {.stride = 2, .padding = 1}, 1),
+        transpose_example("no bias", {1, 2, 3, 4}, {4, 3, 3, 5}, {1, 4, 5, 5}, {}, 0, false),
+        transpose_example("dilation 2", {1, 3, 4, 2}, {2, 3, 3, 3}, {1, 5, 6, 3},
+                          {.padding = 1, .dilation = 2}, 0),
+        transpose_example("dilation 3 and stride 2, 16 channels", {1, 3, 2, 16}, {16, 2, 3, 16},
+                          {1, 7, 8, 16}, {.stride = 2, .padding = 1, .dilation = 3}, 1),
+        transpose_example("1x1", {2, 1, 3, 4}, {4, 1, 1, 2}, {2, 1, 3, 2}, {}, 0),
+        transpose_example("no images", {0, 3, 3, 2}, {2, 2, 2, 3}, {0, 6, 6, 3}, {.stride = 2},
+                          0)}});
+}
+
+TEST_CASE("conv_transpose2d: shapes, values and gradients equal PyTorch's") {
+  const TensorMap tensors = golden("conv_transpose2d").tensors;
+  const auto cases = tensors.at("cases").to_vector<int64_t>();
+  for (size_t k = 0; k < cases.size() / 8; ++k) {
+    const auto at = [&](const char* what) { return tensors.at(join(k, ".", what)); };
+    const int64_t* c = cases.data() + 8 * k;
+    const Conv2dSpec spec{.stride = int(c[1]), .padding = int(c[2]), .dilation = int(c[3])};
+    const bool has_bias = c[7] != 0;
+    for (DType dtype : {DType::kF64, DType::kF32}) {
+      INFO("case ", k, " in ", to_string(dtype));
+      const auto variable = [&](const char* what) { return Variable(at(what).cast(dtype), true); };
+      const Variable x = variable("x"), w = variable("w"), bias = variable("bias");
+      const Variable y = conv_transpose2d(x, w, has_bias ? bias : Variable(), spec, int(c[4]));
+      REQUIRE(y.shape() == at("y").shape());
+      std::vector<double> dy(size_t(y.value().size()));
+      for (size_t i = 0; i < dy.size(); ++i) dy[i] = std::cos(double(i));
+      backward(y, Tensor::from(dy, y.shape()).cast(dtype));
+      const auto compare = [&](const Tensor& ours, const char* what) {
+        const auto a = ours.cast(DType::kF64).to_vector<double>();
+        const auto b = at(what).to_vector<double>();
+        REQUIRE(a.size() == b.size());
+        const double tolerance = dtype == DType::kF64 ? 1e-12 : 1e-5;
+        for (size_t i = 0; i < a.size(); ++i) CHECK(close(a[i], b[i], tolerance, 1));
+      };
+      compare(y.value(), "y");
+      compare(x.grad(), "dx");
+      compare(w.grad(), "dw");
+      if (has_bias) compare(bias.grad(), "dbias");
+    }
+  }
+}
+
+TEST_CASE("conv_transpose2d: the same bytes for any number of threads") {
+  const auto op = [](const std::vector<Variable>& v) {
+    return conv_transpose2d(v[0], v[1], v[2], {.stride = 2});
+  };
+  check_same_bytes(op, {random_tensor({2, 19, 23, 64}, 11), random_tensor({64, 2, 2, 64}, 12),
+                        random_tensor({64}, 13)});
+  check_same_bytes(op, {random_tensor({1, 25, 31, 32}, 14), random_tensor({32, 2, 2, 5}, 15),
+                        random_tensor({5}, 16)});
 }
 
 TEST_CASE("conv2d: what does not fit is refused with the shapes") {

@@ -48,7 +48,8 @@ Example example(const char* what, Shape shape, const Windows& windows) {
             conv.spec = {.padding = 1};
             return conv2d_in_windows(v[0], conv, windows);
           },
-          [=](const std::vector<Tensor>& v) { return oracle(v[0], v[1], v[2], windows); }};
+          [=](const std::vector<Tensor>& v) { return oracle(v[0], v[1], v[2], windows); },
+          Shape{shape[0], shape[1], shape[2], 5}};
 }
 
 }  // namespace

@@ -75,7 +75,8 @@ void run_pairs(const char* name, Op2 op, Scalar2 f, double low_b, bool distinct)
                                 [op](const std::vector<Variable>& v) { return op(v[0], v[1]); },
                                 [result = pair.result, f](const std::vector<Tensor>& v) {
                                   return broadcast_loop(v[0], v[1], result, f);
-                                }});
+                                },
+                                pair.result});
   }
   run(op_case);
 }
@@ -96,7 +97,8 @@ void run_unary(const char* name, const Op1& op, const std::function<double(doubl
                                   std::vector<double> y = v[0].to_vector<double>();
                                   for (double& value : y) value = f(value);
                                   return y;
-                                }});
+                                },
+                                shape});
   }
   run(op_case);
 }
@@ -118,7 +120,8 @@ void run_kinked(const char* name, const Op1& op, Scalar1 f, const std::vector<do
                                   for (double value : v[0].to_vector<double>())
                                     y.push_back(f(value));
                                   return y;
-                                }});
+                                },
+                                shape});
   }
   run(op_case);
 }

@@ -56,7 +56,8 @@ TEST_CASE("op group_norm") {
   const auto add = [&](const Shape& shape, int groups) {
     op_case.examples.push_back(
         {join(shape, " in ", groups, " groups"), inputs_of(shape, 950), group_norm_of(groups),
-         [groups](const std::vector<Tensor>& v) { return plain_group_norm(v, size_t(groups)); }});
+         [groups](const std::vector<Tensor>& v) { return plain_group_norm(v, size_t(groups)); },
+         shape});
   };
   add({2, 3, 5, 6}, 3);
   add({2, 3, 5, 6}, 1);

@@ -32,7 +32,8 @@ Example product(int64_t m, int64_t k, int64_t n, bool transpose_a, bool transpos
       join(m, " ", k, " ", n, transpose_a ? " A^T" : "", transpose_b ? " B^T" : ""),
       {random_tensor(a, 701), random_tensor(b, 702)},
       [=](const std::vector<Variable>& v) { return matmul(v[0], v[1], transpose_a, transpose_b); },
-      oracle};
+      oracle,
+      Shape{m, n}};
 }
 
 Example dense(int64_t n, int64_t in, int64_t out, bool with_bias) {
@@ -51,7 +52,7 @@ Example dense(int64_t n, int64_t in, int64_t out, bool with_bias) {
           [=](const std::vector<Variable>& v) {
             return with_bias ? linear(v[0], v[1], v[2]) : linear(v[0], v[1]);
           },
-          oracle};
+          oracle, Shape{n, out}};
 }
 
 }  // namespace

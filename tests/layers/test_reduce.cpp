@@ -57,13 +57,19 @@ void run_axes(const char* name, Variable (*op)(const Variable&, int, bool), cons
       for (const auto& column : columns_of(v[0], axis)) y.push_back(reduce(column));
       return y;
     };
+    std::vector<int64_t> extents = shape.to_vector();
+    extents[size_t(axis)] = 1;
+    const Shape kept(extents);
+    extents.erase(extents.begin() + axis);
+    const Shape dropped(extents);
     for (bool keep : {false, true}) {
       const int named = keep ? axis : axis - shape.rank();  // from the front and from the back
       op_case.examples.push_back(
           {join(shape, " axis ", named),
            {distinct_tensor(shape, ++seed, 0.001)},
            [op, named, keep](const std::vector<Variable>& v) { return op(v[0], named, keep); },
-           oracle});
+           oracle,
+           keep ? kept : dropped});
     }
   }
   run(op_case);
@@ -83,7 +89,8 @@ void run_whole(const char* name, Variable (*op)(const Variable&), bool is_mean) 
                                   const std::vector<double> values = v[0].to_vector<double>();
                                   return std::vector<double>{
                                       total(values) / (is_mean ? double(values.size()) : 1.0)};
-                                }});
+                                },
+                                Shape{}});
   }
   run(op_case);
 }

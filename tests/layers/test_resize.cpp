@@ -44,7 +44,8 @@ Example bilinear(const std::string& what, Shape x, int64_t height, int64_t width
       what,
       {random_tensor(x, 1)},
       [=](const std::vector<Variable>& v) { return resize_bilinear(v[0], height, width, corners); },
-      [=](const std::vector<Tensor>& v) { return tents(v[0], height, width, corners); }};
+      [=](const std::vector<Tensor>& v) { return tents(v[0], height, width, corners); },
+      Shape{x[0], height, width, x[3]}};
 }
 
 // Nearest pixel by search over all of them.
@@ -78,9 +79,8 @@ Example nearest(const std::string& what, Shape x, int64_t height, int64_t width,
       what,
       {random_tensor(x, 2)},
       [=](const std::vector<Variable>& v) { return resize_nearest(v[0], height, width, corners); },
-      [=](const std::vector<Tensor>& v) {
-        return nearest_by_search(v[0], height, width, corners);
-      }};
+      [=](const std::vector<Tensor>& v) { return nearest_by_search(v[0], height, width, corners); },
+      Shape{x[0], height, width, x[3]}};
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ void run_rows(const char* name, Variable (*op)(const Variable&), bool is_log) {
     op_case.examples.push_back({join(shape),
                                 {random_tensor(shape, ++seed, -4, 4)},
                                 [op](const std::vector<Variable>& v) { return op(v[0]); },
-                                oracle});
+                                oracle,
+                                shape});
   }
   run(op_case);
 }
