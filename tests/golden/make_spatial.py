@@ -1,4 +1,4 @@
-"""NMS, RoIAlign and pooling as PyTorch and torchvision compute them.
+"""NMS, RoIAlign, pooling and transposed convolution as PyTorch and torchvision compute them.
 
 Images are transposed from NCHW to NHWC. Inputs are random numbers of a fixed seed, kept beside the
 results; the code below is the description of each array.
@@ -70,7 +70,9 @@ def pool2d():
     thin = torch.randn(1, 2, 1, 3, dtype=torch.float64)  # lower than the window
     cases = [(3, 2, 1, 0, 1), (3, 2, 1, 1, 1), (3, 2, 1, 1, 0), (2, 2, 0, 1, 1), (3, 3, 0, 1, 1),
              (2, 3, 1, 1, 1), (3, 1, 1, 0, 0), (5, 4, 2, 1, 0), (1, 2, 0, 0, 1)]
-    arrays = {"cases": np.array(cases), "x": nhwc(x), "thin": nhwc(thin)}
+    # Behind a ReLU and in steps of 1/2: windows of zeros, and maxima that occur more than once.
+    ties = torch.relu(torch.round(2 * torch.randn(2, 2, 8, 9, dtype=torch.float64) - 1)) / 2
+    arrays = {"cases": np.array(cases), "x": nhwc(x), "thin": nhwc(thin), "ties": nhwc(ties)}
     pool = torch.nn.functional
 
     def add(key, image, kernel, stride, padding, ceil, count):
@@ -86,9 +88,34 @@ def pool2d():
     for k, case in enumerate(cases):
         add(k, x, *case)
     add("thin", thin, 2, 2, 0, 1, 1)
+    add("ties", ties, 3, 2, 1, 0, 1)
+    add("pairs", ties, 2, 2, 0, 0, 1)
+    return arrays
+
+
+def conv_transpose():
+    """cases: rows of kernel, stride, padding, dilation, output padding, Cin, Cout, bias or none.
+    w: (Cin, k, k, Cout)."""
+    cases = [(2, 2, 0, 1, 0, 5, 4, 1), (3, 2, 1, 1, 1, 5, 4, 1), (3, 2, 1, 1, 0, 5, 4, 0),
+             (3, 1, 2, 2, 0, 4, 3, 1), (3, 2, 1, 2, 1, 3, 16, 1), (4, 3, 2, 1, 2, 4, 3, 0),
+             (3, 3, 0, 3, 2, 2, 3, 1), (1, 2, 0, 1, 1, 3, 2, 1)]
+    arrays = {"cases": np.array(cases)}
+    for k, (kernel, stride, padding, dilation, extra, cin, cout, has_bias) in enumerate(cases):
+        draw = [torch.randn(2, cin, 3, 4), torch.randn(cin, cout, kernel, kernel), torch.randn(cout)]
+        x, w, bias = [t.double().requires_grad_() for t in draw]
+        y = torch.nn.functional.conv_transpose2d(x, w, bias if has_bias else None, stride, padding,
+                                                 extra, 1, dilation)
+        dy = torch.cos(torch.arange(y.numel(), dtype=torch.float64)).reshape(
+            y.permute(0, 2, 3, 1).shape)
+        y.backward(dy.permute(0, 3, 1, 2))
+        arrays.update({f"{k}.x": nhwc(x), f"{k}.w": nhwc(w), f"{k}.bias": bias.detach().numpy(),
+                       f"{k}.y": nhwc(y), f"{k}.dx": nhwc(x.grad), f"{k}.dw": nhwc(w.grad)})
+        if has_bias:
+            arrays[f"{k}.dbias"] = bias.grad.numpy()
     return arrays
 
 
 save("nms", nms(), **versions)
 save("roi_align", roi_align(), **versions)
 save("pool2d", pool2d(), **versions)
+save("conv_transpose2d", conv_transpose(), **versions)

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "layers/elementwise.h"
+#include "tests/determinism.h"
 #include "tests/op_case.h"
 
 using namespace bbam;
@@ -25,9 +27,10 @@ std::vector<double> reduced(const std::vector<double>& terms, const std::vector<
   return {count > 0 ? sum / count : 0.0};
 }
 
+// Logits within [-size, size).
 Example cross_entropy_example(const char* what, int64_t classes, const std::vector<int64_t>& labels,
                               int64_t ignore, const std::vector<double>& weights,
-                              Reduction reduction) {
+                              Reduction reduction, double size = 3) {
   const auto rows = int64_t(labels.size());
   const Tensor label_tensor = Tensor::from(labels);
   const auto op = [=](const std::vector<Variable>& v) {
@@ -40,15 +43,17 @@ Example cross_entropy_example(const char* what, int64_t classes, const std::vect
     std::vector<double> terms, term_weights;
     for (size_t row = 0; row < labels.size(); ++row) {
       if (labels[row] == ignore) continue;
-      double sum = 0;
-      for (int64_t c = 0; c < classes; ++c) sum += std::exp(x[row * size_t(classes) + size_t(c)]);
-      const double p = std::exp(x[row * size_t(classes) + size_t(labels[row])]) / sum;
-      terms.push_back(-std::log(p));
+      const auto exp_of = [&](int64_t c) {  // of 1000: no double, but a long double
+        return std::exp(static_cast<long double>(x[row * size_t(classes) + size_t(c)]));
+      };
+      long double sum = 0;
+      for (int64_t c = 0; c < classes; ++c) sum += exp_of(c);
+      terms.push_back(double(-std::log(exp_of(labels[row]) / sum)));
       term_weights.push_back(weights.empty() ? 1.0 : weights[row]);
     }
     return reduced(terms, term_weights, reduction);
   };
-  return {what, {random_tensor({rows, classes}, 900, -3, 3)}, op, oracle};
+  return {what, {random_tensor({rows, classes}, 900, -size, size)}, op, oracle, Shape{}};
 }
 
 using Term = double (*)(double x, double target);
@@ -78,7 +83,7 @@ std::vector<Example> pointwise_examples(Loss loss, Term term, double low, double
       }
       return reduced(terms, term_weights, reduction);
     };
-    examples.push_back({what, {random_tensor(shape, 902, -2, 2)}, op, oracle});
+    examples.push_back({what, {random_tensor(shape, 902, -2, 2)}, op, oracle, Shape{}});
   };
   for (Reduction reduction : kBoth) {
     add("plain", {3, 5}, {}, {}, reduction);
@@ -123,11 +128,11 @@ std::vector<double> total_variation_loop(const Tensor& mask, double beta, bool d
 }
 
 Example total_variation_example(Shape shape, double beta, bool diagonals) {
-  return {
-      join(shape, " beta ", beta, diagonals ? "" : " straight"),
-      {distinct_tensor(shape, 903)},
-      [=](const std::vector<Variable>& v) { return total_variation(v[0], beta, diagonals); },
-      [=](const std::vector<Tensor>& v) { return total_variation_loop(v[0], beta, diagonals); }};
+  return {join(shape, " beta ", beta, diagonals ? "" : " straight"),
+          {distinct_tensor(shape, 903)},
+          [=](const std::vector<Variable>& v) { return total_variation(v[0], beta, diagonals); },
+          [=](const std::vector<Tensor>& v) { return total_variation_loop(v[0], beta, diagonals); },
+          shape.rank() == 3 ? Shape{shape[0]} : Shape{}};
 }
 
 double value_of(const Variable& loss) { return loss.value().item<double>(); }
@@ -139,6 +144,8 @@ TEST_CASE("op cross_entropy") {
   for (Reduction reduction : kBoth) {
     op_case.examples.push_back(
         cross_entropy_example("plain", 7, {0, 6, 3, 3, 1}, -1, {}, reduction));
+    op_case.examples.push_back(
+        cross_entropy_example("large logits", 7, {0, 6, 3, -1, 1}, -1, {}, reduction, 1000));
     op_case.examples.push_back(
         cross_entropy_example("some ignored", 3, {-1, 2, -1, 0}, -1, {}, reduction));
     op_case.examples.push_back(
@@ -224,9 +231,10 @@ TEST_CASE("op l1") {
       };
       op_case.examples.push_back(
           {join(shape),
-           {distinct_tensor(shape, 904), random_tensor(shape, 905, 3, 4)},
+           {distinct_tensor(shape, 904), shift(distinct_tensor(shape, 905), 0.0053).value()},
            [=](const std::vector<Variable>& v) { return l1(v[0], v[1], reduction); },
-           oracle});
+           oracle,
+           Shape{}});
     }
   }
   run(op_case);
@@ -259,4 +267,27 @@ TEST_CASE("total_variation: the gradient of equal neighbours is 0 for every beta
   }
   CHECK_THROWS_AS(total_variation(Variable(Tensor::zeros({3}))), Error);
   CHECK_THROWS_AS(total_variation(Variable(Tensor::zeros({3, 3})), 0), Error);
+}
+
+TEST_CASE("losses: the same bytes for any number of threads") {
+  const std::vector<Tensor> rows{random_tensor({3000, 21}, 910, -9, 9)};
+  std::vector<int64_t> labels;
+  for (int64_t k = 0; k < 3000; ++k) labels.push_back(k * k % 22 - 1);
+  const Tensor of_rows = Tensor::from(labels);
+  const Tensor target = random_tensor({3000, 21}, 911, 0, 1).cast(DType::kF32);
+  const auto to = [](const Tensor& t, const std::vector<Variable>& v) {
+    return t.to(v[0].device());
+  };
+  for (Reduction reduction : kBoth) {
+    check_same_bytes([&](const auto& v) { return cross_entropy(v[0], of_rows, reduction, -1); },
+                     rows);
+    check_same_bytes([&](const auto& v) { return bce_with_logits(v[0], to(target, v), reduction); },
+                     rows);
+    check_same_bytes([&](const auto& v) { return smooth_l1(v[0], to(target, v), 1, reduction); },
+                     rows);
+    check_same_bytes([&](const auto& v) { return l1(v[0], Variable(to(target, v)), reduction); },
+                     rows);
+  }
+  check_same_bytes([](const auto& v) { return total_variation(v[0]); },
+                   {random_tensor({3, 120, 90}, 912)});
 }

@@ -48,8 +48,8 @@ void append_expected(std::vector<double>& y, const Tensor& x, const Roi& roi, do
   const double left = double(roi.x0) * scale - shift, top = double(roi.y0) * scale - shift;
   const double width = std::max((double(roi.x1) - double(roi.x0)) * scale, least);
   const double height = std::max((double(roi.y1) - double(roi.y0)) * scale, least);
-  const auto samples = [&](double size, int bins) {
-    return spec.sampling_ratio > 0 ? spec.sampling_ratio : int(std::ceil(size / bins));
+  const auto samples = [&](double size, int bins) {  // none where corners are exchanged
+    return spec.sampling_ratio > 0 ? spec.sampling_ratio : std::max(int(std::ceil(size / bins)), 0);
   };
   const int down = samples(height, spec.out_h), across = samples(width, spec.out_w);
   for (int p = 0; p < spec.out_h; ++p)
@@ -86,7 +86,8 @@ Example example(const std::string& what, Shape shape, const std::vector<Roi>& ro
             std::vector<double> y;
             for (const Roi& roi : rois) append_expected(y, t[0], roi, scale, spec);
             return y;
-          }};
+          },
+          Shape{int64_t(rois.size()), spec.out_h, spec.out_w, shape[3]}};
 }
 
 }  // namespace
@@ -113,23 +114,33 @@ TEST_CASE("op roi_align") {
 
 TEST_CASE("op roi_align_levels") {
   const std::vector<double> scales{0.5, 0.25, 0.125};
-  const std::vector<int64_t> level{1, 0, 2, 0, 1, 1, 0, 2, 1};
-  const RoiAlignSpec spec{2, 3, 2, false};
   OpCase op_case{.op = "roi_align_levels", .examples = {}};
-  op_case.examples.push_back(
-      {"three levels",
-       {random_tensor({2, 15, 19, 2}, 1), random_tensor({2, 8, 10, 2}, 2),
-        random_tensor({2, 4, 5, 2}, 3)},
-       [=](const std::vector<Variable>& v) {
-         const Tensor levels = Tensor::from(level, {9}, v[0].device());
-         return roi_align_levels(v, scales, tensor_of(kRois, v[0].device()), levels, spec);
-       },
-       [=](const std::vector<Tensor>& t) {
-         std::vector<double> y;
-         for (size_t r = 0; r < kRois.size(); ++r)
-           append_expected(y, t[size_t(level[r])], kRois[r], scales[size_t(level[r])], spec);
-         return y;
-       }});
+  const auto add = [&](const char* what, const std::vector<Roi>& rois,
+                       const std::vector<int64_t>& level, const RoiAlignSpec& spec) {
+    const auto count = int64_t(rois.size());
+    const auto op = [=](const std::vector<Variable>& v) {
+      const Device device = v[0].device();
+      const Tensor levels = Tensor::from(level, {count}, device);
+      return roi_align_levels(v, scales, tensor_of(rois, device), levels, spec);
+    };
+    const auto oracle = [=](const std::vector<Tensor>& t) {
+      std::vector<double> y;
+      for (size_t r = 0; r < rois.size(); ++r)
+        append_expected(y, t[size_t(level[r])], rois[r], scales[size_t(level[r])], spec);
+      return y;
+    };
+    op_case.examples.push_back({what,
+                                {random_tensor({2, 15, 19, 2}, 1), random_tensor({2, 8, 10, 2}, 2),
+                                 random_tensor({2, 4, 5, 2}, 3)},
+                                op,
+                                oracle,
+                                Shape{count, spec.out_h, spec.out_w, 2}});
+  };
+  for (const bool aligned : {false, true}) {
+    add("three levels", kRois, {1, 0, 2, 0, 1, 1, 0, 2, 1}, {2, 3, 2, aligned});
+    add("a level that no RoI reads", kRois, {2, 0, 2, 0, 0, 2, 0, 2, 0}, {3, 2, 0, aligned});
+  }
+  add("no RoIs", {}, {}, {2, 3, 2, false});
   run(op_case);
 }
 
