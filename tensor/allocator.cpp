@@ -1,7 +1,10 @@
 #include "tensor/allocator.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <bit>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -11,8 +14,15 @@
 namespace bbam {
 namespace {
 
-constexpr size_t kGuardBytes = 1024;
-constexpr int kPoison = 0xff, kSentinel = 0xa5;
+constexpr int kPoison = 0xff;
+constexpr size_t kGuardBytes = 1024;  // before and behind; a multiple of every alignment we need
+
+// What guards consist of: a NaN as f32 and, twice, as f64, so that what an op reads outside its
+// tensors shows in its result.
+constexpr uint32_t kSentinel = 0xffffa5a5;
+constexpr auto kSentinelF32 = std::bit_cast<float>(kSentinel);
+constexpr auto kSentinelF64 = std::bit_cast<double>(uint64_t(kSentinel) << 32 | kSentinel);
+static_assert(kSentinelF32 != kSentinelF32 && kSentinelF64 != kSentinelF64);
 
 std::atomic<int> audits{0};
 std::atomic<int64_t> audit_violations{0};
@@ -139,35 +149,52 @@ size_t round_up(size_t bytes) {
   return (std::max<size_t>(bytes, 1) + grain - 1) / grain * grain;
 }
 
-void verify_sentinels(Device device, const void* memory, size_t bytes) {
-  std::vector<unsigned char> guard(kGuardBytes);
-  runtime::copy(guard.data(), kCpu, static_cast<const char*>(memory) + bytes, device, kGuardBytes);
-  const bool intact = std::all_of(guard.begin(), guard.end(), [](int b) { return b == kSentinel; });
-  if (!intact) audit_violations += 1;
+// The bytes of a guard that begins `offset` bytes into a block: words lie as in the block.
+const char* guard_bytes(size_t offset) {
+  static const auto words = [] {
+    std::array<uint32_t, kGuardBytes / sizeof(uint32_t) + 1> all;
+    all.fill(kSentinel);
+    return all;
+  }();
+  return reinterpret_cast<const char*>(words.data()) + offset % sizeof(uint32_t);
+}
+
+bool is_intact(Device device, const char* guard, size_t offset) {
+  std::array<char, kGuardBytes> found;
+  runtime::copy(found.data(), kCpu, guard, device, kGuardBytes);
+  return std::memcmp(found.data(), guard_bytes(offset), kGuardBytes) == 0;
+}
+
+// A block with a guard on each side, full of NaN.
+std::shared_ptr<void> allocate_guarded(Pool& source, Device device, size_t bytes) {
+  size_t size = round_up(bytes + 2 * kGuardBytes);
+  auto* front = static_cast<char*>(source.take(&size));
+  char* const memory = front + kGuardBytes;
+  std::shared_ptr<void> block{
+      memory, [&source, size, device, bytes, front](void* p) {
+        const char* back = static_cast<const char*>(p) + bytes;
+        try {
+          if (!is_intact(device, front, 0) || !is_intact(device, back, bytes))
+            audit_violations += 1;
+        } catch (...) {
+          audit_violations += 1;
+        }
+        source.give_back(front, size);
+      }};
+  runtime::copy(front, device, guard_bytes(0), kCpu, kGuardBytes);
+  runtime::fill_bytes(device, memory, kPoison, bytes);
+  runtime::copy(memory + bytes, device, guard_bytes(bytes), kCpu, kGuardBytes);
+  return block;
 }
 
 }  // namespace
 
 std::shared_ptr<void> allocate(Device device, size_t bytes) {
   Pool& source = pool(device);
-  if (audits.load() == 0) {
-    size_t size = round_up(bytes);
-    void* memory = source.take(&size);
-    return {memory, [&source, size](void* p) { source.give_back(p, size); }};
-  }
-  size_t size = round_up(bytes + kGuardBytes);
+  if (audits.load() > 0) return allocate_guarded(source, device, bytes);
+  size_t size = round_up(bytes);
   void* memory = source.take(&size);
-  std::shared_ptr<void> block{memory, [&source, size, device, bytes](void* p) {
-                                try {
-                                  verify_sentinels(device, p, bytes);
-                                } catch (...) {
-                                  audit_violations += 1;
-                                }
-                                source.give_back(p, size);
-                              }};
-  runtime::fill_bytes(device, memory, kPoison, bytes);
-  runtime::fill_bytes(device, static_cast<char*>(memory) + bytes, kSentinel, kGuardBytes);
-  return block;
+  return {memory, [&source, size](void* p) { source.give_back(p, size); }};
 }
 
 MemoryStats memory_stats(Device device) { return pool(device).stats(); }

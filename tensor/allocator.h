@@ -2,8 +2,8 @@
 //
 // Freed blocks are kept and handed out again by size; on the CPU only as many as a quarter more
 // than the peak of what was in use. Because each device has one ordered stream, a block may be
-// reused at once. In audit mode (tests) every block is filled with NaN before use and followed by
-// sentinels that are verified when it is freed.
+// reused at once. In audit mode (tests) every block is filled with NaN before use and lies between
+// sentinels, NaN as well, that are verified when it is freed.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -33,7 +33,8 @@ class MemoryAudit {
   ~MemoryAudit();
   MemoryAudit(const MemoryAudit&) = delete;
   MemoryAudit& operator=(const MemoryAudit&) = delete;
-  // Blocks whose sentinels were found overwritten when they were freed, in this process so far.
+  // Blocks before or behind which something was written, as found when they were freed; in this
+  // process so far.
   static int64_t violations();
 };
 

@@ -5,6 +5,7 @@
 #include "tensor/allocator.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
+#include "tests/audit.h"
 
 using namespace bbam;
 
@@ -40,15 +41,37 @@ TEST_CASE("tensor: a write changes the identity of the numbers") {
   CHECK(a.identity() != before);
 }
 
-TEST_CASE("allocator: memory is reused, poisoned under audit, and overruns are seen") {
+TEST_CASE("allocator: under audit memory is poisoned and lies between guards of NaN") {
   const MemoryAudit audit;
-  const int64_t violations = MemoryAudit::violations();
-  {
-    Tensor a = Tensor::empty({100});
-    CHECK(std::isnan(a.to_vector<float>()[99]));
-    a.mutable_data<float>()[100] = 1;  // one past the end
+  for (DType dtype : {DType::kF32, DType::kF64}) {
+    const Tensor a = Tensor::empty({99}, dtype);
+    dispatch_float(dtype, [&](auto t) {
+      const auto* x = a.data<decltype(t)>();
+      for (int64_t i : {-8, -1, 0, 98, 99, 106}) CHECK(std::isnan(x[i]));
+    });
+    CHECK(reinterpret_cast<uintptr_t>(a.raw()) % 64 == 0);
   }
-  CHECK(MemoryAudit::violations() == violations + 1);
+}
+
+TEST_CASE("allocator: under audit a write outside a block is seen when it is freed") {
+  const MemoryAudit audit;
+  const auto violations_of = [](int64_t size, int64_t place) {
+    const int64_t before = MemoryAudit::violations();
+    {
+      Tensor a = Tensor::empty({size}, DType::kU8);
+      a.mutable_data<uint8_t>()[place] = 1;
+    }
+    return MemoryAudit::violations() - before;
+  };
+  for (int64_t size : {0, 1, 3, 100, 4096}) {
+    INFO(size, " bytes");
+    if (size > 0) CHECK(violations_of(size, 0) == 0);
+    if (size > 0) CHECK(violations_of(size, size - 1) == 0);
+    for (int64_t outside : {int64_t(-1), int64_t(-1024), size, size + 1023}) {
+      test::expect_violations(1);
+      CHECK(violations_of(size, outside) == 1);
+    }
+  }
 }
 
 TEST_CASE("random: uniform numbers fill [0, 1) evenly and do not depend on order") {
