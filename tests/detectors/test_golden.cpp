@@ -7,43 +7,14 @@
 
 #include "detectors/faster_rcnn.h"
 #include "tests/detectors/one_thread.h"
-#include "tests/golden.h"
+#include "tests/golden_weights.h"
 
 using namespace bbam;
+using namespace bbam::test;
 
 namespace {
 
-constexpr uint64_t kSeed = 2021;
 const std::vector<FrameSize> kFrames{{.height = 128, .width = 192}, {.height = 112, .width = 160}};
-
-// 64-bit FNV-1a.
-uint64_t name_hash(const std::string& name) {
-  uint64_t value = 0xcbf29ce484222325ull;
-  for (unsigned char byte : name) value = (value ^ byte) * 0x100000001b3ull;
-  return value;
-}
-
-bool ends_with(const std::string& name, const std::string& end) {
-  return name.size() >= end.size() && name.substr(name.size() - end.size()) == end;
-}
-
-bool contains(const std::string& name, const std::string& part) {
-  return name.find(part) != std::string::npos;
-}
-
-std::pair<double, double> value_range(const std::string& name, const Shape& shape) {
-  if (ends_with(name, "running_var")) return {0.5, 1.5};
-  if (shape.rank() == 1) {
-    if (ends_with(name, "bn3.weight")) return {0.2, 0.6};
-    return ends_with(name, "weight") ? std::pair{0.8, 1.2} : std::pair{-0.1, 0.1};
-  }
-  const double fan_in = double(shape.size()) / double(shape[0]);
-  double bound = std::sqrt((contains(name, "fpn") ? 0.3 : 6.0) / fan_in);
-  if (contains(name, "bbox_pred"))
-    bound = (contains(name, "rpn") ? 0.2 : 1.0) * std::sqrt(3.0 / fan_in);
-  if (contains(name, "cls_")) bound = 2.0 * std::sqrt(3.0 / fan_in);
-  return {-bound, bound};
-}
 
 FasterRcnn make_model() {
   FasterRcnnSpec spec = FasterRcnnSpec::torchvision(20);
@@ -54,13 +25,7 @@ FasterRcnn make_model() {
   }
   spec.rpn.sampler.per_image = spec.roi_heads.sampler.per_image = 1000000;  // all there are
   FasterRcnn model(spec, 1);
-  model.visit("", [](const std::string& name, Variable& variable) {
-    const auto [low, high] = value_range(name, variable.shape());
-    const Random random(kSeed, name_hash(name));
-    float* values = variable.mutable_value().mutable_data<float>();
-    for (int64_t k = 0; k < variable.value().size(); ++k)
-      values[k] = float(random.uniform(uint64_t(k), low, high));
-  });
+  fill_by_name(model);
   return model;
 }
 
@@ -83,41 +48,6 @@ Tensor pictures() {
   }
   return images;
 }
-
-// The largest difference, relative to the size of the expected values as a whole.
-double relative(const std::vector<float>& got, const std::vector<float>& expected) {
-  REQUIRE(got.size() == expected.size());
-  double difference = 0, size = 0;
-  for (size_t i = 0; i < got.size(); ++i) {
-    difference = std::max(difference, double(std::abs(got[i] - expected[i])));
-    size = std::max(size, double(std::abs(expected[i])));
-    if (std::isnan(got[i])) return INFINITY;
-  }
-  return difference / size;
-}
-
-struct Golden {
-  TensorMap tensors = test::golden("detector").tensors;
-
-  std::vector<float> values(const std::string& name) const {
-    return tensors.at(name).to_vector<float>();
-  }
-  // Elements of `got` at the places that the script looked at, and its moments.
-  void check_sample(const std::string& name, const Tensor& got, double tolerance = 1e-4) const {
-    const std::vector<float> flat = got.to_vector<float>();
-    const std::vector<float> expected = values(name + ".values");
-    const Random places(kSeed, name_hash(name));
-    std::vector<float> sample;
-    for (size_t k = 0; k < expected.size(); ++k)
-      sample.push_back(flat[size_t(places.uniform(k) * double(flat.size()))]);
-    double mean = 0, square = 0;
-    for (float value : flat) mean += value / double(flat.size());
-    for (float value : flat) square += (value - mean) * (value - mean) / double(flat.size());
-    INFO(name);
-    CHECK(relative(sample, expected) < tolerance);
-    CHECK(relative({float(mean), float(std::sqrt(square))}, values(name + ".moments")) < tolerance);
-  }
-};
 
 // Whether the rows of a and b are the same up to order (equal scores may swap) and rounding.
 void check_same_rows(const Tensor& got, const Tensor& expected, double tolerance) {
@@ -146,8 +76,8 @@ std::vector<GroundTruth> truth() {
 }  // namespace
 
 TEST_CASE("detector golden: torchvision's features, proposals and box head") {
-  const test::OneThread one_thread;
-  const Golden golden;
+  const OneThread one_thread;
+  const GoldenSamples golden("detector");
   FasterRcnn& model = shared_model();
   const NoGrad frozen;
   const std::vector<Variable> features = model.features(pictures());
@@ -170,8 +100,8 @@ TEST_CASE("detector golden: torchvision's features, proposals and box head") {
 }
 
 TEST_CASE("detector golden: torchvision's detections") {
-  const test::OneThread one_thread;
-  const Golden golden;
+  const OneThread one_thread;
+  const GoldenSamples golden("detector");
   FasterRcnn& model = shared_model();
   const std::vector<Detections> detections = model.detect(pictures(), kFrames);
   for (size_t n = 0; n < 2; ++n) {
@@ -188,8 +118,8 @@ TEST_CASE("detector golden: torchvision's detections") {
 }
 
 TEST_CASE("detector golden: torchvision's losses and gradients") {
-  const test::OneThread one_thread;
-  const Golden golden;
+  const OneThread one_thread;
+  const GoldenSamples golden("detector");
   FasterRcnn& model = shared_model();
   const DetectorLosses losses = model.training_losses(pictures(), kFrames, truth(), {});
   const auto expected = [&](const char* name) { return double(golden.values(name)[0]); };
@@ -208,7 +138,8 @@ TEST_CASE("detector golden: torchvision's losses and gradients") {
     REQUIRE(variable.grad().defined());
     // A ReLU that rounding switches changes the gradients of the trunk before it: torchvision's own
     // float differs from its double by 2.4e-3 there, and by less than 2e-6 behind the trunk.
-    golden.check_sample("gradient." + name, variable.grad(), contains(name, "body") ? 5e-3 : 1e-4);
+    const bool is_trunk = name.find("body") != std::string::npos;
+    golden.check_sample("gradient." + name, variable.grad(), is_trunk ? 5e-3 : 1e-4);
     ++compared;
   });
   CHECK(compared == 10);

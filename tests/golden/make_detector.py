@@ -45,7 +45,7 @@ def name_hash(name):
 
 
 def value_range(name, shape):
-    """The same rule as in tests/detectors/test_golden.cpp."""
+    """The same rule as in tests/golden_weights.h."""
     if name.endswith("running_var"):
         return 0.5, 1.5
     if len(shape) == 1:
@@ -82,9 +82,11 @@ def to_torch(name, values):
     return values
 
 
-def fill(model):
+def fill(model, prefix=""):
     for name, tensor in model.state_dict().items():
-        name = our_name(name)
+        if tensor.ndim == 0:  # num_batches_tracked
+            continue
+        name = prefix + our_name(name)
         shape = our_shape(name, tensor.shape)
         low, high = value_range(name, shape)
         values = low + (high - low) * uniform(name_hash(name), int(np.prod(shape)))
