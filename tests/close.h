@@ -3,25 +3,13 @@
 #pragma once
 #include <doctest/doctest.h>
 
-#include <algorithm>
-#include <cmath>
-
 namespace bbam::test {
 
-// |found - expected| < relative max(|found|, |expected|). Of an expected 0, compare with == 0.
-inline doctest::Approx close(double expected, double relative = 1e-5) {
-  return doctest::Approx(expected).scale(0).epsilon(relative);
-}
-
-// |a - b| <= relative max(|a|, |b|): a 0 is close to 0 alone, a NaN to nothing.
-inline bool close(double a, double b, double relative) {
-  return a == b || std::abs(a - b) <= relative * std::max(std::abs(a), std::abs(b));
-}
-
-// For elements of a tensor, whose rounding errors are those of its largest elements:
-// |a - b| <= relative max(|a|, |b|, size).
-inline bool close(double a, double b, double relative, double size) {
-  return a == b || std::abs(a - b) <= relative * std::max({std::abs(a), std::abs(b), size});
+// CHECK(value == close_to(expected, relative)): |value - expected| < relative (max(|value|,
+// |expected|) + size). Only 0 is close to 0, and nothing to NaN. `size` is for elements of a tensor
+// whose rounding errors are those of larger terms; it stays above 0 so that 0 equals 0.
+inline doctest::Approx close_to(double expected, double relative = 1e-5, double size = 1e-300) {
+  return doctest::Approx(expected).epsilon(relative).scale(size);
 }
 
 }  // namespace bbam::test

@@ -94,7 +94,7 @@ TEST_CASE("bbam: METHOD A6, a mask of ones meets its targets exactly") {
     const auto results = solve_bbam(scene.detector, scene.image, scene.objects, o);
     CHECK(std::abs(results[0].curve[0].box) < 1e-6);
     CHECK(std::abs(results[0].curve[0].cls) < 1e-6);
-    CHECK(results[0].curve[0].area == close(0.007 * 48));
+    CHECK(results[0].curve[0].area == close_to(0.007 * 48));
   }
 }
 
@@ -145,10 +145,10 @@ TEST_CASE("bbam: METHOD A4, the stride is adaptive and in proportion to the inpu
   o.scale_stride = true;
   const auto results = solve_bbam(scene.detector, scene.image, scene.objects, o);
   const double area = 32.0 * 32 / (48 * 64);
-  CHECK(results[0].grid.stride_px == close((16 + 48 * std::sqrt(area)) * 48 / 800));
+  CHECK(results[0].grid.stride_px == close_to((16 + 48 * std::sqrt(area)) * 48 / 800));
   o.scale_stride = false;
   CHECK(solve_bbam(scene.detector, scene.image, scene.objects, o)[0].grid.stride_px ==
-        close(16 + 48 * std::sqrt(area)));
+        close_to(16 + 48 * std::sqrt(area)));
 }
 
 TEST_CASE("bbam: METHOD A3, without iterations the mask is the initial one") {

@@ -73,11 +73,11 @@ void check_curve(const BbamResult& result, const Replay& expected, const ReplayS
     CAPTURE(i);
     const ObjectiveTerms& found = result.curve[i];
     const ReplayTerms& sought = expected.curve[i];
-    CHECK(found.area == close(sought.area, 1e-5));
+    CHECK(found.area == close_to(sought.area, 1e-5));
     CHECK(std::abs(found.tv - sought.tv) <= 1e-4 * sought.tv + 1e-12);
     CHECK(std::abs(found.box - sought.box) <= 1e-4 * sought.box + 1e-6);
     CHECK(std::abs(found.cls - sought.cls) <= 1e-4 * sought.cls + 1e-6);
-    CHECK(found.total == close(found.area + found.tv + found.box + found.cls, 1e-9));
+    CHECK(found.total == close_to(found.area + found.tv + found.box + found.cls, 1e-9));
     // From a mask of ones the first answer is the target itself.
     const bool differs = i > 0 || !spec.from_ones;
     if (differs) CHECK((found.box > 1e-4) == spec.box_head);

@@ -155,14 +155,14 @@ TEST_CASE("map: METHOD A7, the blur equals the double sum over a mirrored image"
     const auto y = gaussian_blur(Tensor::from(x, {h, w}, device), sigma).to_vector<float>();
     for (int64_t row = 0; row < h; ++row)
       for (int64_t col = 0; col < w; ++col)
-        CHECK(y[size_t(row * w + col)] == close(blurred_at(x, h, w, row, col, sigma)));
+        CHECK(y[size_t(row * w + col)] == close_to(blurred_at(x, h, w, row, col, sigma)));
   }
 }
 
 TEST_CASE("map: a blur wider than the image and boxes at its edge") {
   for (const Device device : available_devices()) {
     const Tensor narrow = Tensor::full({1, 3}, 0.5, DType::kF32, device);
-    for (const float v : gaussian_blur(narrow, 16).to_vector<float>()) CHECK(v == close(0.5));
+    for (const float v : gaussian_blur(narrow, 16).to_vector<float>()) CHECK(v == close_to(0.5));
     const auto filled =
         filled_box(pixel_rect({1, 2, 4, 5}, 6, 7), 0.7, 6, 7, device).to_vector<float>();
     CHECK(std::count(filled.begin(), filled.end(), 0.7f) == 9);

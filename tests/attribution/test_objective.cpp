@@ -66,8 +66,8 @@ TEST_CASE("objective: METHOD A3, equation 1, the area term is lambda times the s
     const Setting s(device);
     std::vector<ObjectiveTerms> terms;
     value(s, {.lambda = 0.007}, &terms);
-    CHECK(terms[0].area == close(0.007 * 1.75, 1e-9));
-    CHECK(terms[1].area == close(0.007 * 0.625, 1e-9));
+    CHECK(terms[0].area == close_to(0.007 * 1.75, 1e-9));
+    CHECK(terms[1].area == close_to(0.007 * 0.625, 1e-9));
   }
 }
 
@@ -79,8 +79,8 @@ TEST_CASE("objective: METHOD A3, equation 2, each head can be left out") {
     const double both = value(s, {.lambda = 0}, &terms);
     const double cls = value(s, {.use_box_head = false, .lambda = 0});
     const double box = value(s, {.use_class_head = false, .lambda = 0});
-    CHECK(both == close(cls + box, 1e-9));
-    CHECK(terms[0].total + terms[1].total == close(both, 1e-9));
+    CHECK(both == close_to(cls + box, 1e-9));
+    CHECK(terms[0].total + terms[1].total == close_to(both, 1e-9));
   }
 }
 
@@ -93,8 +93,8 @@ TEST_CASE(
     const double cls = 0.5 * std::abs(s.p(0, 1) - 0.9) + 0.5 * std::abs(s.p(1, 1) - 0.1) +
                        std::abs(s.p(2, 2) - 0.4);
     const double box = 0.5 * s.box(0, 1) + 0.5 * s.box(1, 1) + s.box(2, 2);
-    CHECK(value(s, {.use_box_head = false, .lambda = 0}) == close(cls, 1e-9));
-    CHECK(value(s, {.use_class_head = false, .lambda = 0}) == close(box, 1e-9));
+    CHECK(value(s, {.use_box_head = false, .lambda = 0}) == close_to(cls, 1e-9));
+    CHECK(value(s, {.use_class_head = false, .lambda = 0}) == close_to(box, 1e-9));
   }
 }
 
@@ -108,12 +108,12 @@ TEST_CASE(
     value(s, authors, &terms);
     std::vector<ObjectiveTerms> plain;
     value(s, {}, &plain);
-    CHECK(terms[0].box == close(plain[0].box / 8, 1e-9));
-    CHECK(terms[0].cls == close(plain[0].cls / 2, 1e-9));
+    CHECK(terms[0].box == close_to(plain[0].box / 8, 1e-9));
+    CHECK(terms[0].cls == close_to(plain[0].cls / 2, 1e-9));
     // Mask a is 2 x 2: two horizontal, two vertical pairs, one on each diagonal, counted twice.
     const auto cube = [](double d) { return std::pow(std::abs(d), 3); };
     const double tv = cube(0.25) + cube(1) + cube(0.5) + cube(0.75) + 2 * (cube(0.5) + cube(0.25));
-    CHECK(terms[0].tv == close(1e-4 * tv, 1e-9));
+    CHECK(terms[0].tv == close_to(1e-4 * tv, 1e-9));
     CHECK(plain[0].tv == 0);
   }
 }

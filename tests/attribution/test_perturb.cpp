@@ -62,8 +62,8 @@ TEST_CASE("perturb: METHOD A2, masks of different grids are brought to the image
     for (Corners corners : {Corners::kAligned, Corners::kHalfPixel}) {
       const Tensor up = upsample_masks({a, b}, 9, 11, corners).value();
       CHECK(up.shape() == Shape{2, 9, 11, 1});
-      for (const float v : up.rows(0, 1).to_vector<float>()) CHECK(v == close(0.25, 1e-6));
-      for (const float v : up.rows(1, 2).to_vector<float>()) CHECK(v == close(0.75, 1e-6));
+      for (const float v : up.rows(0, 1).to_vector<float>()) CHECK(v == close_to(0.25, 1e-6));
+      for (const float v : up.rows(1, 2).to_vector<float>()) CHECK(v == close_to(0.75, 1e-6));
     }
   }
 }

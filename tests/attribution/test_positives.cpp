@@ -64,12 +64,12 @@ TEST_CASE(
   const Positives positives =
       select_positives(detector, predictions, proposals, kBox, 1, 200, 300, {});
   CHECK(positives.proposals.dim(0) == 2);
-  CHECK(positives.proposals.to_vector<float>()[3] == close(115, 1e-6));
-  CHECK(positives.proposals.to_vector<float>()[7] == close(105, 1e-6));
+  CHECK(positives.proposals.to_vector<float>()[3] == close_to(115, 1e-6));
+  CHECK(positives.proposals.to_vector<float>()[7] == close_to(105, 1e-6));
   CHECK(positives.iou_threshold == 0.8);
-  CHECK(positives.mean_iou == close(0.9, 1e-5));
+  CHECK(positives.mean_iou == close_to(0.9, 1e-5));
   const double p = std::exp(2.0) / (std::exp(2.0) + 2);
-  CHECK(positives.probabilities.to_vector<float>()[0] == close(p, 1e-6));
+  CHECK(positives.probabilities.to_vector<float>()[0] == close_to(p, 1e-6));
 }
 
 TEST_CASE(
@@ -82,8 +82,8 @@ TEST_CASE(
   const Positives few = select_positives(detector, predictions, proposals, kBox, 1, 200, 300, spec);
   CHECK(few.iou_threshold == 0.85);  // 0.9 leaves two, which is not more than two
   CHECK(few.proposals.dim(0) == 2);
-  CHECK(few.proposals.to_vector<float>()[3] == close(115, 1e-6));
-  CHECK(few.proposals.to_vector<float>()[7] == close(107, 1e-6));
+  CHECK(few.proposals.to_vector<float>()[3] == close_to(115, 1e-6));
+  CHECK(few.proposals.to_vector<float>()[7] == close_to(107, 1e-6));
   spec.enough = 1;
   CHECK(select_positives(detector, predictions, proposals, kBox, 1, 200, 300, spec).iou_threshold ==
         0.9);

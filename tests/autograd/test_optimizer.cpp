@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "autograd/schedule.h"
+#include "tests/close.h"
 #include "tests/golden.h"
 #include "tests/op_case.h"
 
@@ -117,8 +118,8 @@ TEST_CASE("optimizer: METHOD A3, Adam's defaults, and a first step of the rate i
   Adam adam({{.names = {"mask"}, .parameters = {mask}}});
   Variable(mask).mutable_grad() = Tensor::from<double>({3, -0.01});
   adam.step(0.02);
-  CHECK(mask.value().to_vector<double>()[0] == doctest::Approx(0.48).epsilon(1e-6));
-  CHECK(mask.value().to_vector<double>()[1] == doctest::Approx(0.52).epsilon(1e-6));
+  CHECK(mask.value().to_vector<double>()[0] == close_to(0.48, 1e-6));
+  CHECK(mask.value().to_vector<double>()[1] == close_to(0.52, 1e-6));
 }
 
 TEST_CASE("optimizer: a resumed run goes on byte for byte") {
@@ -174,19 +175,47 @@ TEST_CASE("optimizer: groups that do not fit are refused") {
 
 TEST_CASE("optimizer: results have the same bytes for 1 and 2 threads") {
   const int before = threads();
-  const Tensor start = random_tensor({5000}, 950).cast(DType::kF32);
-  const Tensor gradient = random_tensor({5000}, 951).cast(DType::kF32);
-  std::vector<std::vector<float>> results;
-  for (int count : {1, 2}) {
-    set_threads(count);
-    Variable w(start.clone(), true);
-    Adam adam({{.names = {"w"}, .parameters = {w}, .weight_decay = 0.01}});
-    w.mutable_grad() = gradient;
-    for (int k = 0; k < 3; ++k) adam.step(0.02);
-    results.push_back(w.value().to_vector<float>());
+  const Tensor start = random_tensor({50000}, 950).cast(DType::kF32);
+  const Tensor gradient = random_tensor({50000}, 951).cast(DType::kF32);
+  for (const MakeOptimizer& make : {kSgd, kPlainSgd, kAdam}) {
+    std::vector<std::vector<float>> results;
+    for (int count : {1, 2}) {
+      set_threads(count);
+      Variable w(start.clone(), true);
+      const auto optimizer = make({{.names = {"w"}, .parameters = {w}, .weight_decay = 0.01}});
+      w.mutable_grad() = gradient;
+      for (int k = 0; k < 3; ++k) optimizer->step(0.02);
+      results.push_back(w.value().to_vector<float>());
+    }
+    CHECK(results[0] == results[1]);
   }
   set_threads(before);
-  CHECK(results[0] == results[1]);
+}
+
+TEST_CASE("optimizer: an empty parameter is stepped, saved and restored beside others") {
+  for (Device device : available_devices())
+    for (const MakeOptimizer& make : {kSgd, kPlainSgd, kAdam}) {
+      const auto step = [&](bool with_empty) {
+        Variable w(Tensor::full({2}, 3, DType::kF32, device), true);
+        Variable none(Tensor::zeros({0, 3}, DType::kF32, device), true);
+        ParameterGroup group{.names = {"w"}, .parameters = {w}, .weight_decay = 0.01};
+        if (with_empty) {
+          group.names.insert(group.names.begin(), "none");
+          group.parameters.insert(group.parameters.begin(), none);
+        }
+        const auto optimizer = make({group});
+        w.mutable_grad() = Tensor::full({2}, 0.5, DType::kF32, device);
+        none.mutable_grad() = Tensor::zeros({0, 3}, DType::kF32, device);
+        optimizer->step(0.1);
+        optimizer->load_state(optimizer->state());
+        optimizer->step(0.1);
+        CHECK(none.shape() == Shape{0, 3});
+        return w.value().to_vector<float>();
+      };
+      const std::vector<float> alone = step(false);
+      CHECK(alone[0] < 3);
+      CHECK(step(true) == alone);
+    }
 }
 
 TEST_CASE("schedule: warm-up and milestones follow torch's LinearLR and MultiStepLR") {
@@ -195,34 +224,33 @@ TEST_CASE("schedule: warm-up and milestones follow torch's LinearLR and MultiSte
   const std::vector<double> rates =
       golden("optim").tensors.at("schedule.warmup_steps").to_vector<double>();
   for (size_t k = 0; k < rates.size(); ++k)
-    CHECK(schedule.rate(int64_t(k)) == doctest::Approx(rates[k]).epsilon(1e-12));
+    CHECK(schedule.rate(int64_t(k)) == close_to(rates[k], 1e-12));
 }
 
 TEST_CASE("schedule: polynomial decay follows torch's PolynomialLR") {
   const Schedule schedule{.base_rate = 0.02, .poly_power = 0.9, .total_steps = 20};
   const std::vector<double> rates = golden("optim").tensors.at("schedule.poly").to_vector<double>();
-  for (size_t k = 0; k < 20; ++k)
-    CHECK(schedule.rate(int64_t(k)) == doctest::Approx(rates[k]).epsilon(1e-9));
+  for (size_t k = 0; k < 20; ++k) CHECK(schedule.rate(int64_t(k)) == close_to(rates[k], 1e-9));
   for (int64_t k = 20; k < 25; ++k) CHECK(schedule.rate(k) == 0);
 }
 
 TEST_CASE("schedule: METHOD B1, warm-up of 500 from a third, gamma 0.1") {
   const Schedule schedule{.base_rate = 0.01, .warmup_steps = 500, .milestones = {12000, 16000}};
-  CHECK(schedule.rate(0) == doctest::Approx(0.01 / 3));
-  CHECK(schedule.rate(250) == doctest::Approx(0.01 * 2 / 3));
-  CHECK(schedule.rate(500) == doctest::Approx(0.01));
-  CHECK(schedule.rate(11999) == doctest::Approx(0.01));
-  CHECK(schedule.rate(12000) == doctest::Approx(0.001));
-  CHECK(schedule.rate(17999) == doctest::Approx(0.0001));
+  CHECK(schedule.rate(0) == close_to(0.01 / 3, 1e-12));
+  CHECK(schedule.rate(250) == close_to(0.01 * 2 / 3, 1e-12));
+  CHECK(schedule.rate(500) == close_to(0.01, 1e-12));
+  CHECK(schedule.rate(11999) == close_to(0.01, 1e-12));
+  CHECK(schedule.rate(12000) == close_to(0.001, 1e-12));
+  CHECK(schedule.rate(17999) == close_to(0.0001, 1e-12));
 }
 
 TEST_CASE("schedule: METHOD B5, poly 0.9 renewed every 10 iterations") {
   const Schedule schedule{
       .base_rate = 2.5e-4, .poly_power = 0.9, .total_steps = 20000, .poly_period = 10};
   CHECK(schedule.rate(9) == 2.5e-4);
-  CHECK(schedule.rate(10) == doctest::Approx(2.5e-4 * std::pow(19990.0 / 20000, 0.9)));
+  CHECK(schedule.rate(10) == close_to(2.5e-4 * std::pow(19990.0 / 20000, 0.9), 1e-12));
   CHECK(schedule.rate(19) == schedule.rate(10));
-  CHECK(schedule.rate(19999) == doctest::Approx(2.5e-4 * std::pow(10.0 / 20000, 0.9)));
+  CHECK(schedule.rate(19999) == close_to(2.5e-4 * std::pow(10.0 / 20000, 0.9), 1e-12));
 }
 
 TEST_CASE("schedule: settings that make no rate are refused") {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "tests/close.h"
 #include "tests/op_case.h"
 
 using namespace bbam;
@@ -46,7 +47,7 @@ TEST_CASE("box coder: by hand") {
   const double log2 = std::log(2.0);
   const auto ones = encode_boxes(box, reference, kRpnCoder).to_vector<double>();
   const std::vector<double> expected{0.2, 0.1, log2, -log2};
-  for (size_t k = 0; k < 4; ++k) CHECK(ones[k] == doctest::Approx(expected[k]));
+  for (size_t k = 0; k < 4; ++k) CHECK(ones[k] == test::close_to(expected[k], 1e-12));
 }
 
 TEST_CASE("box coder: METHOD B1, weights 1,1,1,1 for the RPN and 10,10,5,5 for RoIs") {
@@ -60,7 +61,7 @@ TEST_CASE("box coder: METHOD B1, weights 1,1,1,1 for the RPN and 10,10,5,5 for R
       const double last[] = {values[i], values[i + 1], values[i + 2] - 1, values[i + 3] - 1};
       const double anchor[] = {anchors[i], anchors[i + 1], anchors[i + 2] - 1, anchors[i + 3] - 1};
       const auto expected = legacy_encode(last, anchor, spec.weights.data());
-      for (size_t k = 0; k < 4; ++k) CHECK(deltas[i + k] == doctest::Approx(expected[k]));
+      for (size_t k = 0; k < 4; ++k) CHECK(deltas[i + k] == test::close_to(expected[k], 1e-12));
     }
   }
 }
@@ -76,12 +77,12 @@ TEST_CASE("box coder: decoding undoes encoding, in both types and on every devic
 }
 
 TEST_CASE("box coder: METHOD B1, log scales are clipped at log(1000/16)") {
-  CHECK(kLargestLogScale == doctest::Approx(std::log(1000.0 / 16)).epsilon(1e-15));
+  CHECK(kLargestLogScale == test::close_to(std::log(1000.0 / 16), 1e-15));
   const Tensor reference = Tensor::from<double>({0, 0, 16, 16}, {1, 4});
   const Tensor deltas = Tensor::from<double>({0, 0, 1000, 5 * 4.2}, {1, 4});
   const auto box = decode_boxes(deltas, reference, kRoiCoder).to_vector<double>();
-  CHECK(box[2] - box[0] == doctest::Approx(1000));
-  CHECK(box[3] - box[1] == doctest::Approx(1000));
+  CHECK(box[2] - box[0] == test::close_to(1000, 1e-12));
+  CHECK(box[3] - box[1] == test::close_to(1000, 1e-12));
 }
 
 TEST_CASE("box coder: several deltas of one reference, and none") {

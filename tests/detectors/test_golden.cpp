@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "detectors/faster_rcnn.h"
+#include "tests/close.h"
 #include "tests/detectors/one_thread.h"
 #include "tests/golden_weights.h"
 
@@ -123,13 +124,10 @@ TEST_CASE("detector golden: torchvision's losses and gradients") {
   FasterRcnn& model = shared_model();
   const DetectorLosses losses = model.training_losses(pictures(), kFrames, truth(), {});
   const auto expected = [&](const char* name) { return double(golden.values(name)[0]); };
-  CHECK(losses.objectness.value().scalar() ==
-        doctest::Approx(expected("loss_objectness")).epsilon(1e-4));
-  CHECK(losses.rpn_box.value().scalar() ==
-        doctest::Approx(expected("loss_rpn_box_reg")).epsilon(1e-4));
-  CHECK(losses.classification.value().scalar() ==
-        doctest::Approx(expected("loss_classifier")).epsilon(1e-4));
-  CHECK(losses.box.value().scalar() == doctest::Approx(expected("loss_box_reg")).epsilon(1e-4));
+  CHECK(losses.objectness.value().scalar() == close_to(expected("loss_objectness"), 1e-4));
+  CHECK(losses.rpn_box.value().scalar() == close_to(expected("loss_rpn_box_reg"), 1e-4));
+  CHECK(losses.classification.value().scalar() == close_to(expected("loss_classifier"), 1e-4));
+  CHECK(losses.box.value().scalar() == close_to(expected("loss_box_reg"), 1e-4));
 
   backward(losses.total());
   int compared = 0;

@@ -7,6 +7,7 @@
 
 #include "autograd/gradcheck.h"
 #include "layers/elementwise.h"
+#include "tests/close.h"
 #include "tests/op_case.h"
 
 using namespace bbam;
@@ -53,8 +54,8 @@ TEST_CASE("roi heads: METHOD B1, ground-truth boxes are appended, foreground fro
   const auto targets = sample.targets.to_vector<float>();
   REQUIRE(targets.size() == 12);
   const std::vector<double> expected{10 * 2.0 / 16, 0, 5 * std::log(20.0 / 16), 0};
-  for (size_t k = 0; k < 4; ++k) CHECK(targets[k] == doctest::Approx(expected[k]));
-  for (size_t k = 4; k < 12; ++k) CHECK(targets[k] == doctest::Approx(0));
+  for (size_t k = 0; k < 4; ++k) CHECK(targets[k] == test::close_to(expected[k], 1e-6));
+  for (size_t k = 4; k < 12; ++k) CHECK(targets[k] == 0);
 }
 
 TEST_CASE("roi heads: METHOD B1, 512 per image at 25 % positive, the same for the same step") {
@@ -100,8 +101,8 @@ TEST_CASE("roi heads: METHOD B1, CE mean, smooth L1 of the true class summed ove
       distance += (e < 1 ? e * e / 2 : e - 0.5) / double(rois);
     }
   }
-  CHECK(losses.classification.value().scalar() == doctest::Approx(entropy));
-  CHECK(losses.box.value().scalar() == doctest::Approx(distance));
+  CHECK(losses.classification.value().scalar() == test::close_to(entropy, 1e-6));
+  CHECK(losses.box.value().scalar() == test::close_to(distance, 1e-6));
 
   const auto result = gradcheck(
       [&](const std::vector<Variable>& v) {

@@ -7,6 +7,7 @@
 
 #include "autograd/gradcheck.h"
 #include "layers/elementwise.h"
+#include "tests/close.h"
 #include "tests/op_case.h"
 
 using namespace bbam;
@@ -157,8 +158,8 @@ TEST_CASE("rpn: METHOD B1, BCE mean over sampled, smooth L1 summed over number s
       distance += (d < 1.0 / 9 ? 4.5 * d * d : d - 1.0 / 18) / 40;
     }
   }
-  CHECK(losses.objectness.value().scalar() == doctest::Approx(entropy));
-  CHECK(losses.box.value().scalar() == doctest::Approx(distance));
+  CHECK(losses.objectness.value().scalar() == test::close_to(entropy, 1e-6));
+  CHECK(losses.box.value().scalar() == test::close_to(distance, 1e-6));
 }
 
 TEST_CASE("rpn: gradients of the losses") {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/determinism.h"
 #include "tests/op_case.h"
 
 using namespace bbam;
@@ -89,4 +90,21 @@ TEST_CASE("linear: a frozen weight gets no gradient") {
   CHECK(x.grad().defined());
   CHECK_FALSE(w.grad().defined());
   CHECK_FALSE(bias.grad().defined());
+}
+
+TEST_CASE("matmul: the same bytes for any number of threads, at the sizes of a detector") {
+  // A box head's first layer on 100 RoIs, its gradients, and shapes that no tile divides.
+  check_same_bytes([](const std::vector<Variable>& v) { return linear(v[0], v[1], v[2]); },
+                   {random_tensor({100, 12544}, 710), random_tensor({128, 12544}, 711),
+                    random_tensor({128}, 712)});
+  for (const bool transpose_a : {false, true})
+    for (const bool transpose_b : {false, true})
+      check_same_bytes(
+          [=](const std::vector<Variable>& v) {
+            return matmul(v[0], v[1], transpose_a, transpose_b);
+          },
+          {random_tensor(transpose_a ? Shape{517, 401} : Shape{401, 517}, 713),
+           random_tensor(transpose_b ? Shape{333, 517} : Shape{517, 333}, 714)});
+  check_same_bytes([](const std::vector<Variable>& v) { return matmul(v[0], v[1]); },
+                   {random_tensor({1, 20000}, 715), random_tensor({20000, 70}, 716)});
 }

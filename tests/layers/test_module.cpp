@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "layers/module.h"
+#include "tests/close.h"
 
 using namespace bbam;
 
@@ -60,8 +61,8 @@ TEST_CASE("module: starting values have the variance that is named") {
   };
   const auto [he_mean, he_variance] = moments(init.he_normal({64, 3, 3, 32}));
   CHECK(std::abs(he_mean) < 0.002);
-  CHECK(he_variance == doctest::Approx(2.0 / (64 * 9)).epsilon(0.05));
+  CHECK(he_variance == test::close_to(2.0 / (64 * 9), 0.05));
   const auto [mean, variance] = moments(init.lecun_uniform({64, 3, 3, 32}));
   CHECK(std::abs(mean) < 0.002);
-  CHECK(variance == doctest::Approx(1.0 / (32 * 9)).epsilon(0.05));
+  CHECK(variance == test::close_to(1.0 / (32 * 9), 0.05));
 }

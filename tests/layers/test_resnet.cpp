@@ -11,6 +11,7 @@
 #include "layers/matmul.h"
 #include "layers/pool2d.h"
 #include "layers/reduce.h"
+#include "tests/close.h"
 #include "tests/op_case.h"
 #include "tests/shared.h"
 
@@ -164,16 +165,15 @@ TEST_CASE(
     const auto values = levels[i].value().to_vector<float>();
     double sum = 0;
     for (const float v : values) sum += v;
-    CHECK(sum / double(values.size()) == doctest::Approx(golden[i][0]).epsilon(1e-4));
-    CHECK(largest(levels[i].value()) == doctest::Approx(golden[i][1]).epsilon(1e-4));
-    CHECK(values[0] == doctest::Approx(golden[i][2]).epsilon(1e-4));
+    CHECK(sum / double(values.size()) == test::close_to(golden[i][0], 1e-4));
+    CHECK(largest(levels[i].value()) == test::close_to(golden[i][1], 1e-4));
+    CHECK(values[0] == test::close_to(golden[i][2], 1e-4));
   }
   const Variable logits = linear(global_avg_pool(levels[3]), Variable(tensors.at("fc.weight")),
                                  Variable(tensors.at("fc.bias")));
   const auto scores = logits.value().to_vector<float>();
   const std::pair<size_t, double> best[]{
       {905, 20.28472}, {687, 19.55491}, {581, 15.30509}, {904, 13.87264}, {545, 13.85378}};
-  for (const auto& [index, value] : best)
-    CHECK(scores[index] == doctest::Approx(value).epsilon(1e-4));
+  for (const auto& [index, value] : best) CHECK(scores[index] == test::close_to(value, 1e-4));
   CHECK(std::max_element(scores.begin(), scores.end()) - scores.begin() == 905);
 }

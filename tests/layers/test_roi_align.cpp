@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "tensor/random.h"
+#include "tests/close.h"
 #include "tests/determinism.h"
 #include "tests/golden.h"
 #include "tests/op_case.h"
@@ -162,7 +163,7 @@ TEST_CASE("roi_align: METHOD B1, values and gradients equal torchvision's") {
              {std::pair{y.value(), t.at(key + ".y")}, std::pair{x.grad(), t.at(key + ".dx")}}) {
           const auto a = ours.to_vector<double>(), b = theirs.to_vector<double>();
           REQUIRE(a.size() == b.size());
-          for (size_t k = 0; k < a.size(); ++k) CHECK(a[k] == doctest::Approx(b[k]).epsilon(1e-10));
+          for (size_t k = 0; k < a.size(); ++k) CHECK(a[k] == close_to(b[k], 1e-10));
         }
       }
 }

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "tests/close.h"
+#include "tests/determinism.h"
 #include "tests/op_case.h"
 
 using namespace bbam;
@@ -46,10 +48,18 @@ TEST_CASE("op log_softmax") { run_rows("log_softmax", log_softmax, true); }
 TEST_CASE("softmax: large logits neither overflow nor vanish") {
   const Variable x(Tensor::from<float>({1000, 990, -1000}));
   const std::vector<float> p = softmax(x).value().to_vector<float>();
-  CHECK(p[0] == doctest::Approx(1 / (1 + std::exp(-10.0))));
+  CHECK(p[0] == close_to(1 / (1 + std::exp(-10.0)), 1e-6));
   CHECK(p[2] == 0);
   const std::vector<float> log_p = log_softmax(x).value().to_vector<float>();
-  CHECK(log_p[1] == doctest::Approx(-10 - std::log1p(std::exp(-10.0))));
-  CHECK(log_p[2] == doctest::Approx(-2000));
+  CHECK(log_p[1] == close_to(-10 - std::log1p(std::exp(-10.0)), 1e-6));
+  CHECK(log_p[2] == close_to(-2000, 1e-6));
   CHECK_THROWS_AS(softmax(Variable(Tensor::zeros({}))), Error);
+}
+
+TEST_CASE("softmax: the same bytes for any number of threads") {
+  for (const Shape& shape : {Shape{2000, 81}, Shape{3, 50000}}) {
+    const std::vector<Tensor> x{random_tensor(shape, 820, -9, 9)};
+    check_same_bytes([](const std::vector<Variable>& v) { return softmax(v[0]); }, x);
+    check_same_bytes([](const std::vector<Variable>& v) { return log_softmax(v[0]); }, x);
+  }
 }

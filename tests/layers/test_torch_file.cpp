@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "tests/close.h"
 #include "tests/golden.h"
 #include "tests/layers/weights_files.h"
 #include "tests/shared.h"
@@ -228,11 +229,11 @@ TEST_CASE("torch_file: the ImageNet ResNet-50 of the shared folder") {
   double sum = 0, squares = 0;
   for (const float w : conv1) sum += w, squares += double(w) * w;
   const double n = double(conv1.size()), mean = sum / n;
-  CHECK(std::sqrt(squares / n - mean * mean) == doctest::Approx(0.111).epsilon(0.005));
+  CHECK(std::sqrt(squares / n - mean * mean) == test::close_to(0.111, 0.005));
   const std::vector<float> variance = file.tensors.at("bn1.running_var").to_vector<float>();
   sum = 0;
   for (const float v : variance) sum += v;
-  CHECK(sum / double(variance.size()) == doctest::Approx(8681).epsilon(1e-4));
+  CHECK(sum / double(variance.size()) == test::close_to(8681, 1e-4));
 }
 
 TEST_CASE("torch_file: the CIFAR networks of the shared folder, in the legacy container") {
@@ -253,6 +254,6 @@ TEST_CASE("torch_file: the CIFAR networks of the shared folder, in the legacy co
     double sum = 0, squares = 0;
     for (const float w : conv1.to_vector<float>()) sum += w, squares += double(w) * w;
     const double n = double(conv1.size()), mean = sum / n;
-    CHECK(std::sqrt(squares / n - mean * mean) == doctest::Approx(c.conv1_std).epsilon(0.02));
+    CHECK(std::sqrt(squares / n - mean * mean) == test::close_to(c.conv1_std, 0.02));
   }
 }

@@ -185,7 +185,7 @@ TEST_CASE("dense CRF: without iterations the marginals are the softmax of -u") {
         double sum = 0;
         for (size_t l = 0; l < size_t(labels); ++l) sum += std::exp(-u[i * labels + l]);
         for (size_t l = 0; l < size_t(labels); ++l)
-          REQUIRE(q[i * labels + l] == test::close(std::exp(-u[i * labels + l]) / sum));
+          REQUIRE(q[i * labels + l] == test::close_to(std::exp(-u[i * labels + l]) / sum));
       }
     }
   }
@@ -207,7 +207,7 @@ TEST_CASE("dense CRF: marginals sum to one, extreme energies included") {
             REQUIRE(q[i * labels + l] >= 0);
             sum += q[i * labels + l];
           }
-          REQUIRE(sum == test::close(1));
+          REQUIRE(sum == test::close_to(1));
         }
       }
   }
@@ -313,8 +313,8 @@ TEST_CASE("dense CRF: METHOD A8, unary energies of probabilities") {
     const Tensor p = Tensor::from<float>({1, 0.5f, 0, 1e-9f}, {4, 1, 1}, device);
     const auto u = unary_from_probabilities(p).to_vector<float>();
     CHECK(u[0] == 0);
-    CHECK(u[1] == test::close(std::log(2.0), 1e-6));
-    CHECK(u[2] == test::close(-std::log(1e-5), 1e-6));
+    CHECK(u[1] == test::close_to(std::log(2.0), 1e-6));
+    CHECK(u[2] == test::close_to(-std::log(1e-5), 1e-6));
     CHECK(u[3] == u[2]);
   }
 }

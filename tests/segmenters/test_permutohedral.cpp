@@ -229,7 +229,7 @@ TEST_CASE("permutohedral: any number of channels, each as if alone") {
         const auto alone =
             lattice.filter(Tensor::from(one, {points, 1}, device)).to_vector<float>();
         for (int64_t i = 0; i < points; ++i)
-          REQUIRE(together[size_t(i * channels + c)] == test::close(alone[size_t(i)]));
+          REQUIRE(together[size_t(i * channels + c)] == test::close_to(alone[size_t(i)]));
       }
     }
     CHECK(lattice.filter(Tensor::empty({points, 0}, DType::kF32, device)).size() == 0);
@@ -258,7 +258,7 @@ TEST_CASE("permutohedral: equal points share their corners; far points do not me
     CHECK(one.vertices() == 3);
     const Tensor ones = Tensor::full({50, 1}, 1, DType::kF32, device);
     const auto sums = one.filter(ones).to_vector<float>();
-    for (const float sum : sums) CHECK(sum == test::close(sums[0]));
+    for (const float sum : sums) CHECK(sum == test::close_to(sums[0]));
   }
 
   const PermutohedralLattice two(Tensor::from<float>({0, 0, 1000, 1000}, {2, 2}));
