@@ -36,6 +36,16 @@ void publish(const Scores& scores, const Dataset& dataset, const EvaluateOptions
   record.write(options.out);
 }
 
+// Errors about results name their file.
+template <class F>
+auto of_file(const std::string& path, F&& compare) {
+  try {
+    return compare();
+  } catch (const Error& error) {
+    fail(path, ": ", error.what());
+  }
+}
+
 void evaluate(const std::string& what, const EvaluateOptions& options, Session& session) {
   const Dataset dataset = open_dataset(options.data, session);
   check(!dataset.classes.empty(), options.data.data,
@@ -51,12 +61,14 @@ void evaluate(const std::string& what, const EvaluateOptions& options, Session& 
     tell(scores.unknown, session);
     publish(scores, dataset, options, session);
   } else if (what == "instances") {
-    const InstanceScores scores = evaluate_instances(dataset, results);
+    const InstanceScores scores =
+        of_file(options.results, [&] { return evaluate_instances(dataset, results); });
     tell(scores.unknown, session);
     warn_of(scores.problems, session, 3);
     publish(scores, dataset, options, session);
   } else {
-    const MaskScores scores = evaluate_masks(dataset, results, options.only_given);
+    const MaskScores scores = of_file(
+        options.results, [&] { return evaluate_masks(dataset, results, options.only_given); });
     warn_of(scores.problems, session, 3);
     publish(scores, dataset, options, session);
   }

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 
+#include "cli/label_match.h"
 #include "tensor/check.h"
 
 namespace bbam {
@@ -142,6 +143,23 @@ double mean_of(const std::vector<MaskScore>& objects, int label, double MaskScor
   return count == 0 ? -1 : sum / double(count);
 }
 
+// The labels of a record's objects, nullptr where there is none.
+std::vector<const Instance*> by_object(const Dataset& dataset, const Record& record,
+                                       const std::vector<const Instance*>& given) {
+  std::vector<BoxOfClass> boxes;
+  for (const Instance* instance : given)
+    boxes.push_back({dataset.label_of_source(instance->category), instance->box, instance->object});
+  const std::vector<int> matches = matching_objects(record, boxes);
+  std::vector<const Instance*> found(record.objects.size(), nullptr);
+  for (size_t i = 0; i < given.size(); ++i) {
+    if (matches[i] >= 0)
+      found[size_t(matches[i])] = given[i];
+    else if (boxes[i].label > 0)
+      fail_unmatched(record.id, dataset.classes[size_t(boxes[i].label - 1)], boxes[i].box);
+  }
+  return found;
+}
+
 }  // namespace
 
 double MaskScores::mean_mask_iou(int label) const {
@@ -157,11 +175,11 @@ int64_t MaskScores::count(int label) const {
 
 MaskScores evaluate_masks(const Dataset& dataset, const std::vector<Instance>& masks,
                           bool only_given) {
-  std::map<std::pair<std::string, int>, const Instance*> given;
+  std::map<std::string, std::vector<const Instance*>> given;
   for (const Instance& instance : masks) {
     check(instance.object >= 0 && instance.mask.has_value(), "an entry for image ",
           instance.image_id, " lacks \"object\" or \"segmentation\"; expected pseudo labels");
-    given[{instance.image_id, instance.object}] = &instance;
+    given[instance.image_id].push_back(&instance);
   }
   MaskScores scores;
   for (const Record& record : dataset.records) {
@@ -170,17 +188,18 @@ MaskScores evaluate_masks(const Dataset& dataset, const std::vector<Instance>& m
       continue;
     }
     const std::vector<Image> truth = read_masks(record);
+    const auto found = by_object(dataset, record, given[record.id]);
     for (size_t k = 0; k < truth.size(); ++k) {
-      const auto found = given.find({record.id, int(k)});
+      const Instance* instance = found[k];
       const Object& object = record.objects[k];
-      if (object.crowd || (only_given && found == given.end())) continue;
+      if (object.crowd || object.difficult || (only_given && instance == nullptr)) continue;
       const Tensor true_mask = equal_to(truth[k], 1), left_out = equal_to(truth[k], kVoid);
       MaskScore score{record.id, int(k), object.label};
       score.box_iou =
           mask_iou(tensor_of(filled_box(object.box, record.size())), true_mask, left_out);
-      score.has_mask = found != given.end();
+      score.has_mask = instance != nullptr;
       if (score.has_mask) {
-        const Rle& mask = *found->second->mask;
+        const Rle& mask = *instance->mask;
         check(mask.width == record.width && mask.height == record.height, "image ", record.id,
               ": a mask is ", mask.width, " x ", mask.height, "; the picture is ", record.width,
               " x ", record.height);

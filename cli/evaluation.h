@@ -50,8 +50,9 @@ struct MaskScores {
   double mean_box_iou(int label = 0) const;
   int64_t count(int label = 0) const;
 };
-// `masks` are labels: Instance::object says which object of the image. Objects without one count as
-// IoU 0, or not at all with `only_given`. Crowds do not count.
+// `masks` are labels, told apart by class and box (cli/label_match.h). Objects without one count as
+// IoU 0, or not at all with `only_given`. Crowds and difficult objects, which are never labelled,
+// do not count. Throws Error for a mask of the data set's images and classes that fits no object.
 MaskScores evaluate_masks(const Dataset& dataset, const std::vector<Instance>& masks,
                           bool only_given);
 

@@ -8,6 +8,7 @@
 #include "cli/data_options.h"
 #include "cli/draw.h"
 #include "cli/interrupt.h"
+#include "cli/label_match.h"
 #include "cli/label_store.h"
 #include "cli/run_record.h"
 #include "cli/study.h"
@@ -115,9 +116,12 @@ void study(const StudyCommandOptions& o, Session& session) {
       const Image picture = read_image(image.image_path);
       const std::vector<Image> truths = read_masks(image);
       std::vector<StudyObject> objects;
-      for (const LabelledObject& object : labelled->objects) {
+      const std::vector<int> matches = matching_objects(dataset, image, *labelled);
+      for (size_t i = 0; i < matches.size(); ++i) {
+        if (matches[i] < 0) continue;
+        const LabelledObject& object = labelled->objects[i];
         const Tensor map = store.read_map(image.id, object);
-        const Image& truth = truths.at(size_t(object.object));
+        const Image& truth = truths[size_t(matches[i])];
         objects.push_back({map, object.box, truth});
         if (map.defined())
           entries.push_back(sheet_entry(picture, *labelled, object, map, truth, spec.corners));

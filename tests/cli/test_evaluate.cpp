@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/evaluation.h"
+#include "cli/label_match.h"
 #include "tests/cli/run_command.h"
 #include "tests/cli/tiny_voc.h"
 #include "tests/temp_folder.h"
@@ -43,6 +44,11 @@ Instance mask_of_box(const std::string& image, int category, int object, PixelBo
   return instance;
 }
 
+std::vector<std::string> with_out(std::vector<std::string> options, const std::string& path) {
+  options.insert(options.end(), {"--out", path});
+  return options;
+}
+
 json figures(const std::string& path) { return json::parse(read_file(path))["results"]; }
 
 }  // namespace
@@ -76,9 +82,11 @@ TEST_CASE("evaluate: masks of objects against the truth, void pixels left out") 
   const TinyVoc voc;
   const Dataset dataset = read_dataset(voc.root, "val");
   const std::string path = voc.folder.path("masks.json"), out = voc.folder.path("figures.json");
-  write_annotations(path, dataset,
-                    {mask_of_box("a", 1, 0, {5, 5, 16, 25}, {40, 30}),
-                     mask_of_box("b", 1, 0, {2, 2, 12, 7}, {20, 20})});
+  Instance a = mask_of_box("a", 1, 0, {5, 5, 16, 25}, {40, 30});
+  Instance b = mask_of_box("b", 1, 0, {2, 2, 12, 7}, {20, 20});
+  a.box = {5, 5, 25, 25};
+  b.box = {2, 2, 12, 12};
+  write_annotations(path, dataset, {a, b});
   REQUIRE(voc.evaluate("masks", path, {"--out", out}).status == 0);
   const json objects = figures(out)["objects"];
   REQUIRE(objects.size() == 3);
@@ -91,6 +99,52 @@ TEST_CASE("evaluate: masks of objects against the truth, void pixels left out") 
   CHECK(figures(out)["objects_without_mask"] == 1);
   REQUIRE(voc.evaluate("masks", path, {"--out", out, "--only-given"}).status == 0);
   CHECK(figures(out)["mean_mask_iou"] == 0.75);
+}
+
+TEST_CASE("evaluate: masks meet their objects by class and box, whatever their positions") {
+  const TinyVoc voc;
+  const std::string path = voc.folder.path("masks.json"), out = voc.folder.path("figures.json");
+  // Labels made with --classes dog: the dog is object 0 there, and the cat is here.
+  const Dataset dogs = read_dataset(voc.root, "val", {.classes = {"dog"}});
+  Instance dog = mask_of_box("a", 2, 0, {28, 3, 38, 13}, {40, 30});
+  write_annotations(path, dogs, {dog});
+  for (const auto& more : {std::vector<std::string>{}, {"--classes", "dog"}}) {
+    REQUIRE(voc.evaluate("masks", path, with_out(more, out)).status == 0);
+    CHECK(figures(out)["objects_without_mask"] == (more.empty() ? 2 : 0));
+    for (const json& object : figures(out)["objects"])
+      CHECK(object["mask_iou"] == (object["class"] == "dog" ? 1.0 : 0.0));
+  }
+  // Of classes that are not kept: not counted.
+  REQUIRE(voc.evaluate("masks", path, {"--out", out, "--classes", "cat", "--only-given"}).status ==
+          0);
+  CHECK(figures(out)["objects"].empty());
+  dog.box.x1 = 37;
+  write_annotations(path, dogs, {dog});
+  const CommandResult moved = voc.evaluate("masks", path);
+  CHECK(is_error(moved, "masks.json: image a: the label of the dog at 28, 3, 37, 13 fits no"));
+}
+
+TEST_CASE("evaluate: two objects of one class and box keep their own masks") {
+  Record record{.id = "1"};
+  record.objects = {{.box = {1, 1, 5, 5}, .label = 2},
+                    {.box = {0, 0, 4, 4}, .label = 1},
+                    {.box = {0, 0, 4, 4}, .label = 1}};
+  const PixelBox box{0, 0, 4, 4};
+  CHECK(matching_objects(record, {{1, box, 0}, {1, box, 1}}) == std::vector<int>{1, 2});
+  CHECK(matching_objects(record, {{1, box, 2}}) == std::vector<int>{2});
+  CHECK(matching_objects(record, {{1, box, 2}, {1, box, 2}, {1, box, 2}}) ==
+        std::vector<int>{2, 1, -1});
+  CHECK(matching_objects(record, {{2, box, 1}, {0, box, 1}}) == std::vector<int>{-1, -1});
+}
+
+TEST_CASE("evaluate: difficult objects and crowds have no mask to be missed") {
+  const TinyVoc voc;
+  Dataset dataset = read_dataset(voc.root, "val");
+  CHECK(evaluate_masks(dataset, {}, false).count() == 3);
+  dataset.records[0].objects[0].difficult = true;
+  CHECK(evaluate_masks(dataset, {}, false).count() == 2);
+  dataset.records[0].objects[1].crowd = true;
+  CHECK(evaluate_masks(dataset, {}, false).count() == 1);
 }
 
 TEST_CASE("evaluate: instances by average precision and best overlap") {

@@ -3,6 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/explain_fixture.h"
 
 using namespace bbam;
 
@@ -44,4 +47,31 @@ TEST_CASE("study: a filled box, a map and their refinements are told apart on a 
   CHECK(study.best("map, authors' label step").mean() > 0.95);
   CHECK(study.best("map, paper's label step").mean() > 0.95);
   CHECK_THROWS_AS(study.best("other"), Error);
+}
+
+TEST_CASE("study command: objects meet their truth, whichever classes the labels were made with") {
+  const test::ExplainFixture fixture;
+  const std::string labels = fixture.folder.path("o"), out = fixture.folder.path("study");
+  REQUIRE(fixture.label("o", {"--classes", "disc"}).status == 0);
+  const auto results = [](const std::string& folder) {
+    return nlohmann::json::parse(read_file(folder + "/run.json"))["results"];
+  };
+  for (const char* classes : {"", "disc"}) {
+    std::vector<std::string> arguments{"study", labels, "--data",  fixture.data,
+                                       "--out", out,    "--sheet", "2"};
+    if (*classes != 0) arguments.insert(arguments.end(), {"--classes", classes});
+    const test::CommandResult result = test::run_command(arguments);
+    INFO(result.err);
+    REQUIRE(result.status == 0);
+    const nlohmann::json study = results(out)["study"];
+    CHECK(study["objects"] == results(labels)["objects"]);
+    CHECK(study["columns"][0]["from"] == "filled box");
+    CHECK(study["columns"][0]["mean_iou"].get<double>() ==
+          doctest::Approx(results(labels)["mean_box_iou"].get<double>()));
+    CHECK(read_image(out + "/sheet.jpg").height > 360);
+  }
+  const test::CommandResult none = test::run_command(
+      {"study", labels, "--data", fixture.data, "--out", out, "--classes", "ring"});
+  CHECK(none.status == 1);
+  CHECK(test::contains(none.err, "has no maps of objects of this split"));
 }
