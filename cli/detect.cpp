@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cli/commands.h"
 #include "cli/data_options.h"
@@ -24,6 +26,12 @@ struct DetectOptions {
   double score = 0.7, data_score = 0.05;
 };
 
+std::string stem_of(const std::string& path) { return std::filesystem::path(path).stem().string(); }
+
+std::string drawn_path(const DetectOptions& o, const std::string& photograph) {
+  return o.out + "/" + stem_of(photograph) + ".jpg";
+}
+
 void draw_detections(Image& picture, const std::vector<Detected>& found, const DetectorCard& card) {
   for (const Detected& d : found)
     draw_labelled_box(picture, d.box,
@@ -31,12 +39,28 @@ void draw_detections(Image& picture, const std::vector<Detected>& found, const D
                       class_color(d.label));
 }
 
+// Drawn pictures are called as their photographs: they must meet neither these nor each other.
+void check_drawn(const DetectOptions& o) {
+  namespace fs = std::filesystem;
+  std::set<fs::path> photographs;
+  std::map<std::string, std::string> drawn;
+  for (const std::string& path : o.images) photographs.insert(fs::weakly_canonical(path));
+  for (const std::string& path : o.images) {
+    const std::string place = drawn_path(o, path);
+    const auto [other, is_new] = drawn.emplace(place, path);
+    check(is_new, path, ": would be drawn to ", place, ", as would ", other->second,
+          "; expected pictures of different names");
+    check(photographs.count(fs::weakly_canonical(place)) == 0, place,
+          ": is one of the photographs, which drawing would replace; give another --out");
+  }
+}
+
 void detect_files(const DetectOptions& o, LoadedDetector& detector, Session& session) {
   std::vector<Instance> results;
   size_t bad = 0;
   for (const std::string& path : o.images) {
     stop_if_interrupted("stopped");
-    const std::string name = std::filesystem::path(path).stem().string();
+    const std::string name = stem_of(path);
     try {
       Image picture = read_image(path);
       const auto found = detect(detector, picture, session.device, o.score);
@@ -48,7 +72,7 @@ void detect_files(const DetectOptions& o, LoadedDetector& detector, Session& ses
       }
       if (o.out.empty()) continue;
       draw_detections(picture, found, detector.card);
-      write_jpeg(o.out + "/" + name + ".jpg", picture);
+      write_jpeg(drawn_path(o, path), picture);
     } catch (const Interrupted&) {
       throw;
     } catch (const Error& error) {
@@ -136,7 +160,10 @@ void add_detect(Program& program) {
   command.option("--out,-o", o->out, "folder for the drawn pictures, detections.json and run.json");
   command.action([o](Session& session) {
     check(o->images.empty() != o->data.data.empty(), "give either photographs or --data");
-    if (!o->out.empty()) make_folder(o->out);
+    if (!o->out.empty()) {
+      check_drawn(*o);
+      make_folder(o->out);
+    }
     RunRecord record(session);
     record.input(o->weights);
     LoadedDetector detector = load_detector(o->weights, session.device);

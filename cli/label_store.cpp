@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/npy.h"
+#include "cli/output_folder.h"
 #include "cli/run_record.h"
 #include "tensor/check.h"
 #include "tensor/files.h"
@@ -83,7 +84,7 @@ const char* to_string(LabelSource source) {
 }
 
 void LabelStore::begin(const Settings& settings) {
-  claim_folder(folder_, settings);
+  claim_output_folder(folder_, settings);
   for (const char* part : {"images", "maps", "SegmentationObject", "SegmentationClass"})
     make_folder(path(part));
 }

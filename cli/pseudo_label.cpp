@@ -12,6 +12,7 @@
 #include "cli/label_store.h"
 #include "cli/label_summary.h"
 #include "cli/label_tasks.h"
+#include "cli/output_folder.h"
 #include "tensor/check.h"
 #include "tensor/profile.h"
 
@@ -20,8 +21,8 @@ namespace {
 
 constexpr double kShownScore = 0.5;  // of detections in examples
 
-// Settings on which no byte of the labels depends.
-const char* const kIncidental[] = {"out", "shard", "threads", "profile", "examples", "weights"};
+// Settings of this command on which no byte of the labels depends.
+const char* const kIncidental[] = {"shard", "examples", "weights"};
 
 BoxArray array_of(const PixelBox& b) { return {b.x0, b.y0, b.x1, b.y1}; }
 
@@ -59,7 +60,7 @@ class PseudoLabelRun {
   }
 
   void run() {
-    store_.begin(decisive_settings());
+    store_.begin(settings_of_labels());
     int64_t total = 0, done = 0;
     std::vector<const LabelTask*> left;
     for (size_t t = 0; t < tasks_.size(); ++t) {
@@ -123,8 +124,8 @@ class PseudoLabelRun {
     return usable;
   }
 
-  Settings decisive_settings() const {
-    Settings settings = session_.settings;
+  Settings settings_of_labels() const {
+    Settings settings = decisive_settings(session_);
     for (const char* name : kIncidental) settings.erase(name);
     if (explainer_) settings["weights-hash"] = {hash_input(options_.detector.weights)};
     return settings;

@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/output_folder.h"
 #include "cli/run_record.h"
 #include "datasets/shapes.h"
 #include "tensor/check.h"
@@ -19,6 +20,7 @@ void make_shapes(const ShapesCommandOptions& options, Session& session) {
   ShapesOptions shapes = options.shapes;
   shapes.seed = session.seed;
   RunRecord record(session);
+  claim_output_folder(options.out, decisive_settings(session));
   {
     const RunRecord::Stage stage(record, "draw and write");
     Progress progress = session.progress("picture", shapes.train + shapes.val);
@@ -37,7 +39,7 @@ void make_shapes(const ShapesCommandOptions& options, Session& session) {
 void add_shapes(Program& program) {
   auto options = std::make_shared<ShapesCommandOptions>();
   Command command = program.add("shapes", "Generated data set with exact masks, in VOC layout");
-  command.option("--out", options->out, "folder to write").required();
+  command.option("--out", options->out, "folder to write, new or empty").required();
   command.option("--train", options->shapes.train, "pictures of the split train").between(1, 1e6);
   command.option("--val", options->shapes.val, "pictures of the split val").between(1, 1e6);
   command.option("--width", options->shapes.width, "of a picture, in pixels").between(32, 4096);

@@ -75,6 +75,27 @@ TEST_CASE("detect command: pictures, one of them bad") {
       "/nowhere"));
 }
 
+TEST_CASE("detect command: photographs are never written over") {
+  const Fixture f;
+  const std::string photographs = f.voc + "/JPEGImages", before = read_file(f.picture("a"));
+  const auto detect = [&](const std::vector<std::string>& images, const std::string& out) {
+    std::vector<std::string> arguments{"detect", "--weights", f.weights, "--out", out};
+    arguments.insert(arguments.end(), images.begin(), images.end());
+    return run_command(arguments);
+  };
+  const std::string what = "is one of the photographs";
+  CHECK(is_error(detect({f.picture("b"), f.picture("a")}, photographs), what));
+  CHECK(is_error(detect({f.picture("a")}, f.folder.path("none/../voc/JPEGImages/.")), what));
+  CHECK(read_file(f.picture("a")) == before);
+  std::filesystem::create_directory(f.folder.path("other"));
+  std::filesystem::copy(f.picture("b"), f.folder.path("other/a.png"));
+  CHECK(is_error(detect({f.picture("a"), f.folder.path("other/a.png")}, f.folder.path("out")),
+                 "a.png: would be drawn to"));
+  CHECK(!std::filesystem::exists(f.folder.path("out")));
+  // The names of other folders' pictures do no harm.
+  CHECK(detect({f.picture("a")}, f.folder.path("other")).status == 0);
+}
+
 TEST_CASE("detect command: a split, and its figures") {
   const Fixture f;
   const std::string out = f.folder.path("out");

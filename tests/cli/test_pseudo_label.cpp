@@ -265,6 +265,13 @@ TEST_CASE("pseudo-label: a folder begun with other settings is left alone") {
   CHECK(files_in(fixture.folder.path("o")) == before);
 }
 
+TEST_CASE("pseudo-label: never into a folder that holds something else, such as the data set") {
+  const ExplainFixture fixture;
+  const auto before = files_in(fixture.data);
+  CHECK(contains(fixture.label("shapes").err, "shapes: holds \"Annotations\" and no settings"));
+  CHECK(files_in(fixture.data) == before);
+}
+
 TEST_CASE("pseudo-label: objects are drawn by their seed alone") {
   const ExplainFixture fixture;
   const Dataset dataset = read_voc(fixture.data, "val");

@@ -34,6 +34,23 @@ TEST_CASE("shapes command: writes both splits and how they were made") {
         read_file(read_voc(folder.path("t"), "val").records[0].image_path));
 }
 
+TEST_CASE("shapes command: never into a folder that holds something else") {
+  TempFolder folder;
+  const std::string root = folder.path("voc");
+  make_folder(root);
+  write_file(root + "/classes.txt", "mine\n");
+  const std::vector<std::string> small{"shapes", "--out",   root, "--train",  "1", "--val",
+                                       "1",      "--width", "32", "--height", "32"};
+  CHECK(is_error(run_command(small), "holds \"classes.txt\" and no settings.json"));
+  CHECK(read_file(root + "/classes.txt") == "mine\n");
+  std::filesystem::remove(root + "/classes.txt");
+  CHECK(run_command(small).status == 0);
+  CHECK(run_command(small).status == 0);  // the same set again
+  std::vector<std::string> other = small;
+  other[4] = "2";
+  CHECK(is_error(run_command(other), "was begun with train '1', not '2'"));
+}
+
 TEST_CASE("shapes command: bad input") {
   CHECK(is_error(run_command({"shapes"}), "--out"));
   CHECK(is_error(run_command({"shapes", "--out", "/proc/nowhere"}), "/proc/nowhere"));
