@@ -1,23 +1,37 @@
 // bbam pseudo-label: BBAM, CRF and masks for the boxes of a data set (METHOD A2-A8, A10).
-#include "cli/pseudo_label.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/data_options.h"
+#include "cli/explain.h"
 #include "cli/interrupt.h"
 #include "cli/label_example.h"
+#include "cli/label_match.h"
 #include "cli/label_store.h"
 #include "cli/label_summary.h"
 #include "cli/label_tasks.h"
 #include "cli/output_folder.h"
+#include "cli/run_record.h"
 #include "tensor/check.h"
 #include "tensor/profile.h"
 
 namespace bbam {
 namespace {
+
+struct LabelCommandOptions {
+  DataOptions data;
+  DetectorChoice detector;
+  ExplainSwitches switches;
+  std::string out;
+  std::string reuse_maps;  // folder of an earlier run; "" solves
+  std::string shard = "1/1";
+  int64_t objects = 0;  // 0: all
+  uint64_t objects_seed = 0;
+  int64_t examples = 0;
+};
 
 constexpr double kShownScore = 0.5;  // of detections in examples
 
@@ -49,10 +63,11 @@ struct Work {
 
 class PseudoLabelRun {
  public:
-  PseudoLabelRun(const Dataset& dataset, const PseudoLabelCommandOptions& options,
-                 const ExplainOptions& explain, Session& session, RunRecord& record)
-      : dataset_(dataset), options_(options), explain_(explain), session_(session), record_(record),
-        store_(options.out), shard_(parse_shard(options.shard)) {
+  // `weights_hash`: of the detector that made the maps.
+  PseudoLabelRun(const Dataset& dataset, const LabelCommandOptions& options,
+                 const ExplainOptions& explain, const std::string& weights_hash, Session& session)
+      : dataset_(dataset), options_(options), explain_(explain), weights_hash_(weights_hash),
+        session_(session), store_(options.out), shard_(parse_shard(options.shard)) {
     if (options.reuse_maps.empty())
       explainer_ = std::make_unique<Explainer>(options.detector, session.device);
     tasks_ = label_tasks(dataset, usable_labels(), options.objects, options.objects_seed);
@@ -88,22 +103,22 @@ class PseudoLabelRun {
     LabelRun run{dataset_, tasks_, {}};
     for (const LabelTask& task : tasks_)
       if (auto image = store_.read(task.record->id)) run.images.push_back(std::move(*image));
-    summarise(run, session_.out, record_.results());
-    for (const LabelledImage& image : run.images)
-      for (const auto& [stage, seconds] : image.seconds) record_.add_seconds(stage, seconds);
+    nlohmann::json results{{"weights_hash", weights_hash_}};
+    summarise(run, session_.out, results);
     if (run.images.size() < tasks_.size()) {
       session_.out << '\n'
                    << run.images.size() << " of " << tasks_.size()
                    << " images are done; the last of the other shards writes labels.json\n";
+      write_record(session_, run, results,
+                   fmt::format("run-{}-of-{}.json", shard_.index + 1, shard_.count));
     } else {
       check(!labelled_records(run).records.empty(), "none of the ", tasks_.size(),
             " pictures could be used; ", run.images[0].problem);
       write_annotations(store_.path("labels.json"), labelled_records(run), labelled_instances(run));
+      Session whole = session_;
+      whole.settings["shard"] = {"1/1"};
+      write_record(whole, run, results, "run.json");
     }
-    if (explainer_) record_.input(options_.detector.weights);
-    record_.write(store_.path(
-        shard_.count == 1 ? "run.json"
-                          : fmt::format("run-{}-of-{}.json", shard_.index + 1, shard_.count)));
   }
 
  private:
@@ -124,16 +139,37 @@ class PseudoLabelRun {
     return usable;
   }
 
+  void write_record(const Session& session, const LabelRun& run, const nlohmann::json& results,
+                    const std::string& name) const {
+    RunRecord record(session);
+    record.input(options_.data.data);
+    record.input(explainer_ ? options_.detector.weights : options_.reuse_maps);
+    for (const LabelledImage& image : run.images)
+      for (const auto& [stage, seconds] : image.seconds) record.add_seconds(stage, seconds);
+    record.results() = results;
+    record.write(store_.path(name));
+  }
+
   Settings settings_of_labels() const {
     Settings settings = decisive_settings(session_);
     for (const char* name : kIncidental) settings.erase(name);
-    if (explainer_) settings["weights-hash"] = {hash_input(options_.detector.weights)};
+    settings["weights-hash"] = {weights_hash_};
     return settings;
   }
 
   bool is_finished(const LabelTask& task) const {
     const auto image = store_.read(task.record->id);
-    return image && image->problem.empty() && image->objects.size() == task.objects.size();
+    if (!image || !image->problem.empty() || image->objects.size() != task.objects.size())
+      return false;
+    // The annotation may have changed since.
+    for (size_t i = 0; i < task.objects.size(); ++i) {
+      const LabelledObject& done = image->objects[i];
+      const Object& object = task.record->objects[size_t(task.objects[i])];
+      if (done.object != task.objects[i] || done.class_name != class_name(object) ||
+          done.box != object.box)
+        return false;
+    }
+    return true;
   }
 
   static std::string stop_message(int64_t done, int64_t total) {
@@ -216,15 +252,15 @@ class PseudoLabelRun {
     const std::string& id = work.record().id;
     const auto solved = earlier.read(id);
     check(solved && solved->problem.empty(), options_.reuse_maps, ": has no maps of image ", id);
-    for (size_t i = 0; i < work.task.objects.size(); ++i) {
-      const LabelledObject* found = nullptr;
-      for (const LabelledObject& o : solved->objects)
-        if (o.box == work.object(i).box && o.class_name == class_name(work.object(i))) found = &o;
-      check(found != nullptr, options_.reuse_maps, ": has no map of object ", work.task.objects[i],
+    const std::vector<int> matches = matching_objects(dataset_, work.record(), *solved);
+    for (const int object : work.task.objects) {
+      const auto match = std::find(matches.begin(), matches.end(), object);
+      check(match != matches.end(), options_.reuse_maps, ": has no map of object ", object,
             " of image ", id);
-      work.maps.push_back(earlier.read_map(id, *found));
-      image.objects.push_back(*found);
-      image.objects.back().object = work.task.objects[i];
+      const LabelledObject& found = solved->objects[size_t(match - matches.begin())];
+      work.maps.push_back(earlier.read_map(id, found));
+      image.objects.push_back(found);
+      image.objects.back().object = object;
     }
   }
 
@@ -297,22 +333,23 @@ class PseudoLabelRun {
   }
 
   const Dataset& dataset_;
-  const PseudoLabelCommandOptions& options_;
+  const LabelCommandOptions& options_;
   const ExplainOptions& explain_;
+  const std::string weights_hash_;
   Session& session_;
-  RunRecord& record_;
   LabelStore store_;
   Shard shard_;
   std::unique_ptr<Explainer> explainer_;
   std::vector<LabelTask> tasks_;
 };
 
-// Maps that are there already have been made by other settings, which replace those given.
-void take_settings_of_maps(const std::string& folder, ExplainOptions& explain, Session& session) {
+// Maps that are there already have been made by other settings, which replace those given. Returns
+// the hash of the detector's weights.
+std::string take_settings_of_maps(const std::string& folder, ExplainOptions& explain,
+                                  Session& session) {
   const Settings solved = LabelStore(folder).settings();
   std::vector<std::string> names = solver_setting_names();
-  for (const char* name : {"seed", "short-side", "long-side", "weights-hash"})
-    names.push_back(name);
+  for (const char* name : {"seed", "short-side", "long-side"}) names.push_back(name);
   for (const std::string& name : names) {
     session.settings.erase(name);
     const auto found = solved.find(name);
@@ -322,34 +359,30 @@ void take_settings_of_maps(const std::string& folder, ExplainOptions& explain, S
   const bool is_aligned =
       corners != solved.end() && corners->second == std::vector<std::string>{"aligned"};
   explain.label.corners = is_aligned ? Corners::kAligned : Corners::kHalfPixel;
+  const auto hash = solved.find("weights-hash");
+  check(hash != solved.end() && hash->second.size() == 1, folder,
+        ": its settings.json has no weights-hash; expected a folder of bbam pseudo-label");
+  return hash->second[0];
 }
 
-void pseudo_label(const PseudoLabelCommandOptions& options, const DataOptions& data,
-                  Session& session) {
+void pseudo_label(const LabelCommandOptions& options, Session& session) {
   check(options.reuse_maps.empty() != options.detector.weights.empty(),
         "expected either --weights, or --reuse-maps with the folder of an earlier run");
   check(options.reuse_maps != options.out, "--reuse-maps and --out are the same folder");
   ExplainOptions explain = resolve(options.switches, session);
-  if (!options.reuse_maps.empty()) take_settings_of_maps(options.reuse_maps, explain, session);
-  RunRecord record(session);
-  const Dataset dataset = open_dataset(data, session);
-  make_pseudo_labels(dataset, options, explain, session, record);
-}
-
-}  // namespace
-
-void make_pseudo_labels(const Dataset& dataset, const PseudoLabelCommandOptions& options,
-                        const ExplainOptions& explain, Session& session, RunRecord& record) {
-  PseudoLabelRun run(dataset, options, explain, session, record);
+  const std::string weights_hash =
+      options.reuse_maps.empty() ? hash_input(options.detector.weights)
+                                 : take_settings_of_maps(options.reuse_maps, explain, session);
+  const Dataset dataset = open_dataset(options.data, session);
+  PseudoLabelRun run(dataset, options, explain, weights_hash, session);
   run.run();
   run.finish();
 }
 
+}  // namespace
+
 void add_pseudo_label(Program& program) {
-  struct Options : PseudoLabelCommandOptions {
-    DataOptions data;
-  };
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<LabelCommandOptions>();
   Command command =
       program.add("pseudo-label", "Masks from boxes: BBAM, CRF, VOC's label PNGs and COCO json");
   add_data_options(command, o->data);
@@ -372,7 +405,7 @@ void add_pseudo_label(Program& program) {
       .between(0, 1e9);
   add_solver_switches(command, o->switches);
   add_label_switches(command, o->switches);
-  command.action([o](Session& session) { pseudo_label(*o, o->data, session); });
+  command.action([o](Session& session) { pseudo_label(*o, session); });
 }
 
 }  // namespace bbam

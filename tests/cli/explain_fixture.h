@@ -15,7 +15,7 @@
 
 namespace bbam::test {
 
-inline void write_disc_detector(const std::string& path) {
+inline void write_disc_detector(const std::string& path, float disc_bias = 4) {
   DetectorCard card;
   card.options.depth = 18;
   card.options.stem_width = 8;
@@ -28,8 +28,9 @@ inline void write_disc_detector(const std::string& path) {
   card.short_side = 64;
   card.long_side = 96;
   FasterRcnn model(detector_spec(card.options, int64_t(card.classes.size())), 3);
-  model.visit("", [](const std::string& name, Variable& variable) {
-    if (name.ends_with("cls_score.bias")) variable.mutable_value().mutable_data<float>()[1] = 4;
+  model.visit("", [&](const std::string& name, Variable& variable) {
+    if (name.ends_with("cls_score.bias"))
+      variable.mutable_value().mutable_data<float>()[1] = disc_bias;
   });
   save_detector(path, model, card);
 }

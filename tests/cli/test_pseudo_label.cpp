@@ -111,6 +111,20 @@ TEST_CASE("pseudo-label: the labels are the same bytes for 1 and 2 threads, in s
   REQUIRE(resumed.status == 0);
   CHECK(contains(resumed.err, "objects were labelled before"));
   CHECK(labels_in(half) == whole);
+
+  // The shard that finds everything done leaves the record of the whole run, which report reads.
+  const std::string parts = fixture.folder.path("parts");
+  REQUIRE(fixture.label("parts", {"--shard", "2/2"}).status == 0);
+  CHECK(!std::filesystem::exists(parts + "/run.json"));
+  REQUIRE(fixture.label("parts", {"--shard", "1/2"}).status == 0);
+  CHECK(labels_in(parts) == whole);
+  json results = results_of(parts), expected = results_of(half);
+  for (json* r : {&results, &expected}) {
+    r->erase("seconds");
+    r->erase("tables");
+  }
+  CHECK(results == expected);
+  CHECK(json::parse(read_file(parts + "/run.json"))["settings"]["shard"] == "1/1");
 }
 
 TEST_CASE("pseudo-label: a bad image is passed over and counted, and done once it is mended") {
@@ -261,8 +275,61 @@ TEST_CASE("pseudo-label: a folder begun with other settings is left alone") {
   CHECK(is_error(fixture.label("o", {"--objects", "2", "--lambda", "0.5"}),
                  "was begun with lambda '0.007', not '0.5'"));
   CHECK(is_error(fixture.label("o", {"--objects", "3"}), "objects"));
-  write_disc_detector(fixture.weights);
+  write_disc_detector(fixture.weights, 3);
+  CHECK(contains(fixture.label("o", {"--objects", "2"}).err, "was begun with weights-hash '"));
   CHECK(files_in(fixture.folder.path("o")) == before);
+}
+
+TEST_CASE("pseudo-label: an image whose annotation has changed since is labelled anew") {
+  const ExplainFixture fixture;
+  REQUIRE(fixture.label("o").status == 0);
+  const Dataset dataset = read_voc(fixture.data, "val");
+  const auto annotate = [&](Record record) {
+    write_voc_annotation(fixture.data + "/Annotations/" + record.id + ".xml", record,
+                         dataset.classes);
+  };
+  Record moved = dataset.records[0], renamed = dataset.records[1];
+  moved.objects[0].box.x1 -= 2;
+  renamed.objects[0].label = renamed.objects[0].label == 1 ? 2 : 1;
+  annotate(moved);
+  annotate(renamed);
+  REQUIRE(fixture.label("o").status == 0);
+  REQUIRE(fixture.label("fresh").status == 0);
+  const auto again = labels_in(fixture.folder.path("o"));
+  for (const auto& [name, bytes] : labels_in(fixture.folder.path("fresh"))) {
+    INFO(name);
+    CHECK(again.at(name) == bytes);
+  }
+}
+
+TEST_CASE("pseudo-label: run.json repeats the run, and names what went into it") {
+  const ExplainFixture fixture;
+  REQUIRE(fixture.label("o", {"--objects", "4"}).status == 0);
+  const auto inputs = [&](const std::string& run) {
+    std::set<std::string> paths;
+    const json record = json::parse(read_file(fixture.folder.path(run + "/run.json")));
+    for (const json& input : record["inputs"]) paths.insert(input["path"]);
+    return paths;
+  };
+  const auto repeat = [&](const std::string& of, const std::string& out) {
+    const CommandResult result =
+        run_command({"pseudo-label", "--config", fixture.folder.path(of + "/run.json"), "--out",
+                     fixture.folder.path(out)});
+    INFO(result.err);
+    CHECK(result.status == 0);
+    CHECK(labels_in(fixture.folder.path(of)) == labels_in(fixture.folder.path(out)));
+  };
+  CHECK(inputs("o") == std::set<std::string>{fixture.data, fixture.weights});
+  repeat("o", "again");
+  const CommandResult reused =
+      run_command({"pseudo-label", "--data", fixture.data, "--split", "val", "--objects", "4",
+                   "--label", "authors", "--reuse-maps", fixture.folder.path("o"), "--out",
+                   fixture.folder.path("reused")});
+  REQUIRE(reused.status == 0);
+  CHECK(inputs("reused") == std::set<std::string>{fixture.data, fixture.folder.path("o")});
+  CHECK(results_of(fixture.folder.path("reused"))["weights_hash"] ==
+        results_of(fixture.folder.path("o"))["weights_hash"]);
+  repeat("reused", "reused-again");
 }
 
 TEST_CASE("pseudo-label: never into a folder that holds something else, such as the data set") {
