@@ -12,6 +12,7 @@
 #include "cli/explain.h"
 #include "cli/interrupt.h"
 #include "cli/npy.h"
+#include "cli/output_folder.h"
 #include "cli/run_record.h"
 #include "cli/table.h"
 #include "datasets/voc.h"
@@ -73,13 +74,12 @@ Tensor brightened(const Tensor& map) {
 void write_object(const std::string& folder, const Example& example, const BbamResult& result,
                   Corners corners) {
   const std::string place = (std::filesystem::path(folder) / "objects" / example.id()).string();
-  make_folder(place);
+  write_example(folder + "/objects", example);
   const Tensor map = upsampled_map(result.mask, example.picture.size(), corners);
   write_npy(place + "/map.npy", map);
   Image heat = heat_overlay(example.picture, brightened(map));
   draw_box(heat, example.subject.box, {255, 255, 255});
   write_png(place + "/heat.png", heat);
-  write_example(folder + "/objects", example);
 }
 
 class Attribution {
@@ -89,17 +89,27 @@ class Attribution {
 
   void run() {
     check_options(options_);
-    make_folder(options_.out);
     Explainer explainer(options_.detector, session_.device);
     const Image photograph = read_image(options_.image);
     const DetectorInput input = explainer.input(photograph);
     const std::vector<ExampleBox> detected = explainer.detect(photograph, options_.score);
     const std::vector<ExampleBox> subjects = subjects_of(explainer, photograph, detected);
+    claim();
     const auto results = solve(explainer, input, subjects);
     write(photograph, subjects, detected, results);
   }
 
  private:
+  // The objects of one run only: those of another would be shown as if they were of this one.
+  void claim() const {
+    Settings settings = decisive_settings(session_);
+    settings["weights-hash"] = {hash_input(options_.detector.weights)};
+    settings["image-hash"] = {hash_input(options_.image)};
+    if (!options_.annotations.empty())
+      settings["annotations-hash"] = {hash_input(options_.annotations)};
+    claim_output_folder(options_.out, settings);
+  }
+
   std::vector<ExampleBox> subjects_of(Explainer& explainer, const Image& photograph,
                                       const std::vector<ExampleBox>& detected) {
     if (!options_.box.empty()) {
@@ -126,7 +136,7 @@ class Attribution {
       if (!progress)
         progress = std::make_unique<Progress>(session_.err, session_.terminal, "iteration", total);
       progress->update(done);
-      stop_if_interrupted("stopped; nothing was written");
+      stop_if_interrupted("stopped; no map was written");
       return true;
     });
     solve_s_ = profile::now_s() - start_s;
@@ -165,6 +175,7 @@ class Attribution {
   void finish(const Table& table, const std::vector<BbamResult>& results) {
     record_.input(options_.detector.weights);
     record_.input(options_.image);
+    if (!options_.annotations.empty()) record_.input(options_.annotations);
     record_.results()["objects"] = results.size();
     record_.results()["objects_without_positives"] = std::count_if(
         results.begin(), results.end(), [](const BbamResult& r) { return r.positives == 0; });
@@ -189,7 +200,8 @@ void add_attribute(Program& program) {
       program.add("attribute",
                   "The bounding-box attribution map of objects in one image, as heat map and .npy");
   command.option("--image", o->image, "photograph, JPEG or PNG").required();
-  command.option("--out", o->out, "folder to write; objects/ID/ for each object").required();
+  command.option("--out", o->out, "folder to write, new or empty; objects/ID/ for each object")
+      .required();
   command.option("--box", o->box, "x0,y0,x1,y1 in pixels of the photograph, half-open");
   command.option("--class", o->class_name, "of the box");
   command.option("--annotations", o->annotations, "explain all boxes of this VOC XML file");

@@ -77,7 +77,7 @@ void try_read(const fs::path& path, std::vector<std::string>& problems, F&& read
 
 }  // namespace
 
-std::string Example::id() const {
+std::string example_id(const std::string& image_id, int object) {
   std::string name = image_id;
   for (char& c : name)
     if (c == '/' || c == '\\') c = '_';
@@ -86,6 +86,9 @@ std::string Example::id() const {
 
 void write_example(const std::string& folder, const Example& example) {
   const fs::path place = fs::path(folder) / example.id();
+  std::error_code error;
+  fs::remove_all(place, error);
+  check(!error, place.string(), ": cannot be replaced: ", error.message());
   make_folder(place.string());
   write_jpeg((place / "image.jpg").string(), example.picture, 95);
   for (const auto& [iteration, map] : example.maps)

@@ -1,8 +1,7 @@
 // One object on its way from box to mask, kept for the report in a folder of its own:
 //
 //   object.json     what it is: image, object, class, label, box, labelled and detected boxes of
-//   the
-//                   whole picture, stride, proposals, seconds, IoU figures
+//                   the whole picture, stride, proposals, seconds, IoU figures
 //   image.jpg       the picture
 //   map_NNN.npy     the attribution map after NNN iterations, (h, w) f32 in [0, 1], any resolution
 //   curve.csv       iteration, then the objective and its terms
@@ -29,6 +28,9 @@ struct ExampleBox {
   double score = -1;  // of detections
 };
 
+// "000123-1": image and object, fit for a folder's name.
+std::string example_id(const std::string& image_id, int object);
+
 struct Example {
   std::string image_id;
   int object = 0;
@@ -44,10 +46,11 @@ struct Example {
   NumberTable curve;
   std::optional<Image> mask, truth;
 
-  std::string id() const;  // "000123-1": image and object, fit for a folder's name
+  std::string id() const { return example_id(image_id, object); }
 };
 
-// Into folder/ID; object.json last, so that a folder that has one is whole.
+// Into folder/ID, in place of what is there; object.json last, so that a folder that has one is
+// whole.
 void write_example(const std::string& folder, const Example& example);
 // Throws Error when object.json or image.jpg cannot be read; other pieces that are damaged are left
 // out with a line in problems.

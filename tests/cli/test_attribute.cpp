@@ -86,6 +86,23 @@ TEST_CASE("attribute: the settings of run.json make the same maps again") {
   CHECK(maps_in(fixture.folder.path("again")) == maps_in(fixture.folder.path("o")));
 }
 
+TEST_CASE("attribute: a folder holds the objects of one run") {
+  const AttributeFixture fixture;
+  const std::vector<std::string> box{"--box", "10,8,60,40", "--class", "disc"};
+  REQUIRE(fixture.attribute("o", box).status == 0);
+  const auto maps = maps_in(fixture.folder.path("o"));
+  write_file(join(fixture.folder.path("o"), "/objects/", fixture.record.id, "-0/map_002.npy"), "");
+  REQUIRE(fixture.attribute("o", box).status == 0);  // the same again
+  CHECK(maps_in(fixture.folder.path("o")) == maps);
+  std::vector<std::string> other = box;
+  other.insert(other.end(), {"--snapshots", "1"});
+  CHECK(contains(fixture.attribute("o", other).err, "was begun with snapshots '1,2', not '1'"));
+  write_disc_detector(fixture.weights, 3);
+  CHECK(contains(fixture.attribute("o", box).err, "was begun with weights-hash '"));
+  CHECK(maps_in(fixture.folder.path("o")) == maps);
+  CHECK(contains(fixture.attribute("shapes", box).err, "and no settings.json"));
+}
+
 TEST_CASE("attribute: all boxes of an annotation, and a map of zeros without positives") {
   const AttributeFixture fixture;
   REQUIRE(fixture.attribute("o", {"--annotations", fixture.annotations}).status == 0);
