@@ -40,6 +40,8 @@ Example labelled_example(const Dataset& dataset, const LabelTask& task, const La
   example.picture = photograph;
   const auto solve = image.seconds.find("solve");
   if (solve != image.seconds.end()) example.seconds = solve->second / double(image.objects.size());
+  example.stride_px = object.stride_px;
+  example.proposals = object.positives;
   example.mask = mask_of(object);
   if (has_masks(record)) add_truth(dataset, record, image, object, example);
   return example;

@@ -7,7 +7,7 @@
 namespace bbam {
 
 // The i-th object of the task: boxes, mask, seconds and, where the data set has masks, the true
-// mask and the IoU of filled box and label with it. Maps, curve and detections are the solver's to
+// mask and the IoU of filled box and label with it. Maps, curve and detections are the caller's to
 // add.
 Example labelled_example(const Dataset& dataset, const LabelTask& task, const LabelledImage& image,
                          size_t i, const Image& photograph);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
@@ -30,7 +31,7 @@ struct LabelCommandOptions {
   std::string shard = "1/1";
   int64_t objects = 0;  // 0: all
   uint64_t objects_seed = 0;
-  int64_t examples = 0;
+  int64_t examples = 12;
 };
 
 constexpr double kShownScore = 0.5;  // of detections in examples
@@ -82,8 +83,9 @@ class PseudoLabelRun {
       if (!shard_.has(t)) continue;
       const auto count = int64_t(tasks_[t].objects.size());
       total += count;
-      if (is_finished(tasks_[t])) {
+      if (const auto image = finished(tasks_[t])) {
         done += count;
+        write_missing_examples(tasks_[t], *image);
       } else {
         left.push_back(&tasks_[t]);
       }
@@ -157,19 +159,20 @@ class PseudoLabelRun {
     return settings;
   }
 
-  bool is_finished(const LabelTask& task) const {
-    const auto image = store_.read(task.record->id);
+  // The image as stored; nothing where it is still to be done.
+  std::optional<LabelledImage> finished(const LabelTask& task) const {
+    auto image = store_.read(task.record->id);
     if (!image || !image->problem.empty() || image->objects.size() != task.objects.size())
-      return false;
+      return {};
     // The annotation may have changed since.
     for (size_t i = 0; i < task.objects.size(); ++i) {
       const LabelledObject& done = image->objects[i];
       const Object& object = task.record->objects[size_t(task.objects[i])];
       if (done.object != task.objects[i] || done.class_name != class_name(object) ||
           done.box != object.box)
-        return false;
+        return {};
     }
-    return true;
+    return image;
   }
 
   static std::string stop_message(int64_t done, int64_t total) {
@@ -290,7 +293,7 @@ class PseudoLabelRun {
     for (size_t i = 0; i < work.maps.size(); ++i)
       if (work.maps[i].defined()) store_.write_map(id, work.task.objects[i], work.maps[i]);
     store_.write_painted(id, painted(work, labels));
-    for (size_t i = 0; i < work.solutions.size(); ++i)
+    for (size_t i = 0; i < work.maps.size(); ++i)
       if (is_example(work.task, i)) write_one_example(work, image, i);
   }
 
@@ -324,8 +327,28 @@ class PseudoLabelRun {
   void write_one_example(const Work& work, const LabelledImage& image, size_t i) const {
     Example example = labelled_example(dataset_, work.task, image, i, work.photograph);
     example.detected = work.detected;
-    add_solution(example, work.solutions[i], explain_.bbam);
-    write_example(options_.out + "/objects", example);
+    if (!work.solutions.empty())
+      add_solution(example, work.solutions[i], explain_.bbam);
+    else if (work.maps[i].defined())
+      example.maps[std::stoi(session_.settings.at("iterations")[0])] = work.maps[i];
+    write_example(store_.path("objects"), example);
+  }
+
+  // Of a finished image, as far as its folder tells: without curve, detections and earlier maps.
+  void write_missing_examples(const LabelTask& task, const LabelledImage& image) const {
+    Work work{task, {}, {}, {}};
+    for (size_t i = 0; i < task.objects.size() && is_example(task, i); ++i) {
+      const std::string id = example_id(task.record->id, task.objects[i]);
+      if (std::filesystem::exists(store_.path("objects/" + id + "/object.json"))) continue;
+      try {
+        if (work.maps.empty()) work.photograph = read_photograph(task);
+        for (size_t k = work.maps.size(); k < image.objects.size(); ++k)
+          work.maps.push_back(store_.read_map(image.image_id, image.objects[k]));
+        write_one_example(work, image, i);
+      } catch (const Error& error) {
+        session_.warn(join("example ", id, ": ", error.what(), "; left out"));
+      }
+    }
   }
 
   const std::string& class_name(const Object& object) const {
@@ -401,7 +424,8 @@ void add_pseudo_label(Program& program) {
   command.option("--objects-seed", o->objects_seed, "of that draw");
   command
       .option("--examples", o->examples,
-              "keep the first so many objects as bbam report shows them: maps, curve, masks")
+              "keep the first so many objects as bbam report shows them: maps, curve, masks; of "
+              "images finished before, and of reused maps, only the last map and the masks")
       .between(0, 1e9);
   add_solver_switches(command, o->switches);
   add_label_switches(command, o->switches);

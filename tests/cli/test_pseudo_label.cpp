@@ -19,10 +19,12 @@ using nlohmann::json;
 
 namespace {
 
-// What a run leaves, without the times it took.
+// What a run leaves, without the times it took, and without the examples, which have them too.
 std::map<std::string, std::string> labels_in(const std::string& folder) {
   auto files = files_in(folder);
-  std::erase_if(files, [](const auto& file) { return file.first.rfind("run", 0) == 0; });
+  std::erase_if(files, [](const auto& file) {
+    return file.first.starts_with("run") || file.first.starts_with("objects/");
+  });
   for (auto& [name, bytes] : files) {
     if (name.rfind("images/", 0) != 0) continue;
     json image = json::parse(bytes);
@@ -125,6 +127,43 @@ TEST_CASE("pseudo-label: the labels are the same bytes for 1 and 2 threads, in s
   }
   CHECK(results == expected);
   CHECK(json::parse(read_file(parts + "/run.json"))["settings"]["shard"] == "1/1");
+}
+
+TEST_CASE("pseudo-label: examples, also of images finished before and of reused maps") {
+  const ExplainFixture fixture;
+  const std::string place = fixture.folder.path("o/objects");
+  const auto count = [](const std::string& folder) {
+    return std::distance(std::filesystem::directory_iterator(folder), {});
+  };
+  REQUIRE(fixture.label("o", {"--examples", "1"}).status == 0);
+  REQUIRE(count(place) == 1);
+  const auto before = files_in(place);
+  REQUIRE(fixture.label("o").status == 0);
+  const int64_t objects = results_of(fixture.folder.path("o"))["objects"];
+  CHECK(count(place) == std::min<int64_t>(objects, 12));
+  for (const auto& [name, bytes] : before) CHECK(files_in(place).at(name) == bytes);
+  // What is told later is what is told at once, but for curve, detections and earlier maps.
+  REQUIRE(fixture.label("whole").status == 0);
+  REQUIRE(run_command({"pseudo-label", "--data", fixture.data, "--split", "val", "--reuse-maps",
+                       fixture.folder.path("o"), "--out", fixture.folder.path("reused")})
+              .status == 0);
+  const auto whole = files_in(fixture.folder.path("whole/objects"));
+  const auto reused = files_in(fixture.folder.path("reused/objects"));
+  int64_t maps = 0;
+  for (const auto& [name, bytes] : files_in(place)) {
+    INFO(name);
+    maps += name.ends_with("map_003.npy");
+    if (name.ends_with("object.json")) continue;
+    CHECK(whole.at(name) == bytes);
+    if (before.count(name) == 0) CHECK(reused.at(name) == bytes);
+  }
+  CHECK(maps > 1);
+  CHECK(count(fixture.folder.path("reused/objects")) == count(place));
+  const auto report = [&](const std::string& run) {
+    return run_command({"report", fixture.folder.path(run)}).status;
+  };
+  CHECK(report("o") == 0);
+  CHECK(report("reused") == 0);
 }
 
 TEST_CASE("pseudo-label: a bad image is passed over and counted, and done once it is mended") {
