@@ -51,7 +51,11 @@ void evaluate(const std::string& what, const EvaluateOptions& options, Session& 
   check(!dataset.classes.empty(), options.data.data,
         ": a plain folder has nothing to compare with");
   if (what == "semantic") {
-    publish(evaluate_semantic(dataset, options.results), dataset, options, session);
+    const SemanticScores scores = evaluate_semantic(dataset, options.results);
+    if (scores.missing > 0)
+      session.warn(join(options.results, ": has no map of ", scores.missing, " of ",
+                        scores.images + scores.missing, " pictures; they are left out"));
+    publish(scores, dataset, options, session);
     return;
   }
   const std::vector<Instance> results = read_instances(options.results);

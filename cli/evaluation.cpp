@@ -216,6 +216,10 @@ SemanticScores evaluate_semantic(const Dataset& dataset, const std::string& fold
   for (const Record& record : dataset.records) {
     if (record.class_map_path.empty() && !has_masks(record)) continue;
     const std::string path = (std::filesystem::path(folder) / (record.id + ".png")).string();
+    if (!std::filesystem::exists(path)) {
+      ++scores.missing;
+      continue;
+    }
     Image predicted = read_label_png(path);
     check(predicted.size() == record.size(), path, ": is ", predicted.width, " x ",
           predicted.height, "; the picture is ", record.width, " x ", record.height);
@@ -224,8 +228,10 @@ SemanticScores evaluate_semantic(const Dataset& dataset, const std::string& fold
     scores.matrix.add(tensor_of(read_class_map(dataset, record)), tensor_of(predicted));
     ++scores.images;
   }
-  check(scores.images > 0, "none of the ", dataset.records.size(),
+  check(scores.images + scores.missing > 0, "none of the ", dataset.records.size(),
         " pictures has a true class map");
+  check(scores.images > 0, folder, ": has a class map (ID.png) of none of the ", scores.missing,
+        " pictures that have a true one");
   return scores;
 }
 

@@ -61,10 +61,10 @@ Image filled_box(const PixelBox& box, ImageSize size);
 
 struct SemanticScores {
   ConfusionMatrix matrix;
-  int64_t images = 0;
+  int64_t images = 0, missing = 0;
 };
-// folder/ID.png: 0 ground, else a class as the data set's own files call it. Throws Error when a
-// picture that has a true map has no such file.
+// folder/ID.png: 0 ground, else a class as the data set's own files call it. Pictures that have a
+// true map but no such file are counted as missing, and left out; Error when all are.
 SemanticScores evaluate_semantic(const Dataset& dataset, const std::string& folder);
 
 Table table_of(const BoxScores& scores, const Dataset& dataset);

@@ -149,6 +149,7 @@ json json_of(const SemanticScores& scores, const Dataset& dataset) {
     classes[c == 0 ? "background" : dataset.classes[c - 1]] = share(iou[c]);
   return {{"mean_iou", share(scores.matrix.mean_iou())},
           {"images", scores.images},
+          {"images_without_map", scores.missing},
           {"classes", classes}};
 }
 

@@ -4,8 +4,8 @@
 //   settings.json                the settings that decide about the labels
 //   images/ID.json               an image's objects and masks, written last: the image is finished
 //   maps/ID-K.npy                the coarse map of object K, (h, w) f32; none without positives
-//   SegmentationObject/ID.png    painted labels, VOC's palette, 255 ignored
-//   SegmentationClass/ID.png
+//   SegmentationObject/ID.png    painted labels, VOC's palette, 255 ignored; once all objects of
+//   the SegmentationClass/ID.png     data set are labelled, also of images without any
 #pragma once
 #include <map>
 #include <optional>

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cli/commands.h"
 #include "cli/data_options.h"
@@ -11,6 +12,7 @@
 #include "cli/interrupt.h"
 #include "cli/label_example.h"
 #include "cli/label_match.h"
+#include "cli/label_paint.h"
 #include "cli/label_store.h"
 #include "cli/label_summary.h"
 #include "cli/label_tasks.h"
@@ -71,7 +73,9 @@ class PseudoLabelRun {
         session_(session), store_(options.out), shard_(parse_shard(options.shard)) {
     if (options.reuse_maps.empty())
       explainer_ = std::make_unique<Explainer>(options.detector, session.device);
-    tasks_ = label_tasks(dataset, usable_labels(), options.objects, options.objects_seed);
+    const std::vector<bool> usable = usable_labels();
+    check_classes_fit(dataset, usable);
+    tasks_ = label_tasks(dataset, usable, options.objects, options.objects_seed);
     check(!tasks_.empty(), options.out, ": the data set has no object to label");
   }
 
@@ -116,6 +120,7 @@ class PseudoLabelRun {
     } else {
       check(!labelled_records(run).records.empty(), "none of the ", tasks_.size(),
             " pictures could be used; ", run.images[0].problem);
+      if (options_.objects == 0) write_empty_labels();
       write_annotations(store_.path("labels.json"), labelled_records(run), labelled_instances(run));
       Session whole = session_;
       whole.settings["shard"] = {"1/1"};
@@ -139,6 +144,15 @@ class PseudoLabelRun {
     if (!unknown.empty())
       session_.warn("left out, since the detector does not know them: " + unknown);
     return usable;
+  }
+
+  // Of images without objects to label, so that every image has label maps.
+  void write_empty_labels() const {
+    std::set<const Record*> labelled;
+    for (const LabelTask& task : tasks_) labelled.insert(task.record);
+    for (const Record& record : dataset_.records)
+      if (labelled.count(&record) == 0)
+        store_.write_painted(record.id, empty_labels(record.size()));
   }
 
   void write_record(const Session& session, const LabelRun& run, const nlohmann::json& results,
@@ -213,8 +227,7 @@ class PseudoLabelRun {
 
   Image read_photograph(const LabelTask& task) const {
     const Record& record = *task.record;
-    check(task.objects.size() < kIgnoreLabel, record.image_path, ": has ", task.objects.size(),
-          " objects; at most 254 fit a label map");
+    check_objects_fit(dataset_, task);
     Image photograph = read_image(record.image_path);
     check(photograph.size() == record.size(), record.image_path, ": is ", photograph.width, " x ",
           photograph.height, " pixels; its annotation says ", record.width, " x ", record.height);
@@ -292,32 +305,9 @@ class PseudoLabelRun {
     const std::string& id = work.record().id;
     for (size_t i = 0; i < work.maps.size(); ++i)
       if (work.maps[i].defined()) store_.write_map(id, work.task.objects[i], work.maps[i]);
-    store_.write_painted(id, painted(work, labels));
+    store_.write_painted(id, painted_labels(dataset_, work.task, labels));
     for (size_t i = 0; i < work.maps.size(); ++i)
       if (is_example(work.task, i)) write_one_example(work, image, i);
-  }
-
-  // METHOD A10. In the object map an object has its position in the record, from 1, unless the data
-  // set numbers its objects itself, as VOC does.
-  LabelImage painted(const Work& work, const std::vector<ObjectLabel>& labels) const {
-    std::vector<PaintedObject> objects;
-    std::vector<uint8_t> values{0};
-    const auto& all = work.record().objects;
-    const bool is_numbered = std::all_of(all.begin(), all.end(), [](const Object& object) {
-      return object.id >= 1 && object.id < kIgnoreLabel;
-    });
-    for (size_t i = 0; i < labels.size(); ++i) {
-      const Object& object = work.object(i);
-      objects.push_back({labels[i].foreground, labels[i].ignore, array_of(object.box),
-                         dataset_.source_labels[size_t(object.label - 1)]});
-      values.push_back(uint8_t(is_numbered ? object.id : work.task.objects[i] + 1));
-    }
-    LabelImage result = paint_labels(objects, work.photograph.height, work.photograph.width);
-    std::vector<uint8_t> pixels = result.objects.to_vector<uint8_t>();
-    for (uint8_t& pixel : pixels)
-      if (pixel != kIgnoreLabel) pixel = values[pixel];
-    result.objects = Tensor::from(pixels, result.objects.shape());
-    return result;
   }
 
   bool is_example(const LabelTask& task, size_t i) const {

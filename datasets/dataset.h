@@ -40,6 +40,7 @@ struct Dataset {
   std::vector<int> source_labels;    // what label c is called in the files: [c - 1]
   std::vector<Record> records;
   std::vector<std::string> problems;  // one line each: the file, what is wrong, what was done
+  bool numbers_objects = false;       // VOC: Object::id is the object's value in a map of objects
 
   // 0 where that class is not kept.
   int label_of_source(int source) const;

@@ -175,6 +175,7 @@ Dataset read_voc(const std::string& root, const std::string& split, const Datase
   for (size_t i = 0; i < names.size(); ++i) source_labels[i] = int(i) + 1;
 
   Dataset dataset;
+  dataset.numbers_objects = true;
   choose_classes(dataset, names, source_labels, options, root);
   AnnotationReader reader(names, dataset);
   for (const std::string& id : ids) try {

@@ -169,8 +169,14 @@ TEST_CASE("evaluate: class maps by mean IoU") {
   Image a(40, 30, 1), b(20, 20, 1);
   bbam::test::fill(a, 5, 5, 15, 25, 1);
   bbam::test::fill(b, 2, 2, 12, 12, 2);
+  CHECK(
+      is_error(voc.evaluate("semantic", maps), "maps: has a class map (ID.png) of none of the 2"));
   write_label_png(maps + "/a.png", a);
-  CHECK(is_error(voc.evaluate("semantic", maps), "b.png"));
+  const CommandResult one = voc.evaluate("semantic", maps, {"--out", out});
+  REQUIRE(one.status == 0);
+  CHECK(contains(one.err, "has no map of 1 of 2 pictures"));
+  CHECK(figures(out)["images"] == 1);
+  CHECK(figures(out)["images_without_map"] == 1);
   write_label_png(maps + "/b.png", b);
   REQUIRE(voc.evaluate("semantic", maps, {"--out", out}).status == 0);
   const double ground = (1200. - 200 - 20 - 100 + 300) / (1200 - 200 - 20 + 300);

@@ -166,6 +166,28 @@ TEST_CASE("pseudo-label: examples, also of images finished before and of reused 
   CHECK(report("reused") == 0);
 }
 
+TEST_CASE("pseudo-label: images without objects get empty maps, so that all can be compared") {
+  const ExplainFixture fixture;
+  const Dataset dataset = read_voc(fixture.data, "val");
+  Record empty = dataset.records[1];
+  empty.objects.clear();
+  write_voc_annotation(fixture.data + "/Annotations/" + empty.id + ".xml", empty, dataset.classes);
+  REQUIRE(fixture.label("o").status == 0);
+  const std::string maps = fixture.folder.path("o/SegmentationClass");
+  for (const std::string kind : {"Class", "Object"}) {
+    const Image map =
+        read_label_png(fixture.folder.path("o/Segmentation" + kind + "/" + empty.id + ".png"));
+    CHECK(map.size() == empty.size());
+    CHECK(std::count(map.pixels.begin(), map.pixels.end(), 0) == 72 * 48);
+  }
+  const CommandResult all = run_command({"evaluate", "semantic", maps, "--data", fixture.data});
+  CHECK(all.status == 0);
+  CHECK(contains(all.out, "mean of 4 images"));
+  // Where only some objects are labelled, nothing is known of the other images.
+  REQUIRE(fixture.label("some", {"--objects", "1"}).status == 0);
+  CHECK(files_in(fixture.folder.path("some/SegmentationClass")).size() == 1);
+}
+
 TEST_CASE("pseudo-label: a bad image is passed over and counted, and done once it is mended") {
   const ExplainFixture fixture;
   const Record record = read_voc(fixture.data, "val").records[1];
@@ -292,6 +314,37 @@ TEST_CASE("pseudo-label: COCO layout, whose objects are numbered by position") {
   }
   CHECK(next == labels.size());
   CHECK(!results_of(out).contains("mean_mask_iou"));  // there are no masks to compare with
+}
+
+TEST_CASE("pseudo-label: COCO ids never merge objects, nor end a run late") {
+  const ExplainFixture fixture;
+  const std::string root = coco_of(fixture), file = root + "/annotations/instances_val.json";
+  json coco = json::parse(read_file(file));
+  for (json& annotation : coco["annotations"]) annotation["id"] = 7;
+  write_file(file, coco.dump());
+  REQUIRE(fixture.label("o", {"--data", root}).status == 0);
+  const Dataset dataset = read_dataset(root, "val");
+  size_t values = 0, masks = 0;
+  for (const Record& record : dataset.records) {
+    const auto map =
+        read_label_png(fixture.folder.path("o/SegmentationObject/" + record.id + ".png"));
+    std::set<int> here(map.pixels.begin(), map.pixels.end());
+    here.erase(kVoid);
+    here.erase(0);
+    for (const int value : here) CHECK(value <= int(record.objects.size()));
+    values += here.size();
+  }
+  for (const Instance& label : read_instances(fixture.folder.path("o/labels.json")))
+    masks += rle_area(*label.mask) > 0;
+  CHECK(values > dataset.records.size());
+  CHECK(values <= masks);
+
+  coco["categories"][1]["id"] = 300;
+  write_file(file, coco.dump());
+  const CommandResult large = fixture.label("large", {"--data", root});
+  CHECK(contains(large.err, "the class \"square\" has the id 300; label maps hold 1 to 254"));
+  CHECK(!std::filesystem::exists(fixture.folder.path("large")));
+  CHECK(fixture.label("large", {"--data", root, "--classes", "disc"}).status == 0);
 }
 
 TEST_CASE("pseudo-label: ignored pixels survive the COCO file") {
