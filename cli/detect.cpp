@@ -39,6 +39,14 @@ void draw_detections(Image& picture, const std::vector<Detected>& found, const D
                       class_color(d.label));
 }
 
+bool is_utf8(const std::string& text) {
+  try {
+    return !nlohmann::json(text).dump().empty();
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
+}
+
 // Drawn pictures are called as their photographs: they must meet neither these nor each other.
 void check_drawn(const DetectOptions& o) {
   namespace fs = std::filesystem;
@@ -46,6 +54,7 @@ void check_drawn(const DetectOptions& o) {
   std::map<std::string, std::string> drawn;
   for (const std::string& path : o.images) photographs.insert(fs::weakly_canonical(path));
   for (const std::string& path : o.images) {
+    check(is_utf8(path), path, ": its name is not UTF-8, as detections.json has to be; rename it");
     const std::string place = drawn_path(o, path);
     const auto [other, is_new] = drawn.emplace(place, path);
     check(is_new, path, ": would be drawn to ", place, ", as would ", other->second,
@@ -55,30 +64,33 @@ void check_drawn(const DetectOptions& o) {
   }
 }
 
-void detect_files(const DetectOptions& o, LoadedDetector& detector, Session& session) {
+void detect_files(const DetectOptions& o, LoadedDetector& detector, Session& session,
+                  RunRecord& record) {
   std::vector<Instance> results;
   size_t bad = 0;
   for (const std::string& path : o.images) {
     stop_if_interrupted("stopped");
     const std::string name = stem_of(path);
+    Image picture;
+    std::vector<Detected> found;
     try {
-      Image picture = read_image(path);
-      const auto found = detect(detector, picture, session.device, o.score);
-      for (const Detected& d : found) {
-        session.out << fmt::format("{}  {:<14} {:.3f}  {:.1f},{:.1f},{:.1f},{:.1f}\n", path,
-                                   detector.card.classes[size_t(d.label - 1)], d.score, d.box.x0,
-                                   d.box.y0, d.box.x1, d.box.y1);
-        results.push_back({.image_id = name, .category = d.label, .box = d.box, .score = d.score});
-      }
-      if (o.out.empty()) continue;
-      draw_detections(picture, found, detector.card);
-      write_jpeg(drawn_path(o, path), picture);
-    } catch (const Interrupted&) {
-      throw;
+      picture = read_image(path);
+      found = detect(detector, picture, session.device, o.score);
     } catch (const Error& error) {
       session.warn(error.what());
       ++bad;
+      continue;
     }
+    for (const Detected& d : found) {
+      session.out << fmt::format("{}  {:<14} {:.3f}  {:.1f},{:.1f},{:.1f},{:.1f}\n", path,
+                                 detector.card.classes[size_t(d.label - 1)], d.score, d.box.x0,
+                                 d.box.y0, d.box.x1, d.box.y1);
+      results.push_back({.image_id = name, .category = d.label, .box = d.box, .score = d.score});
+    }
+    if (o.out.empty()) continue;
+    record.input(path);
+    draw_detections(picture, found, detector.card);
+    write_jpeg(drawn_path(o, path), picture);
   }
   check(bad < o.images.size(), "none of the ", o.images.size(), " pictures could be used");
   if (bad > 0) session.warn(join(bad, " of ", o.images.size(), " pictures were passed over"));
@@ -96,10 +108,13 @@ void detect_data(const DetectOptions& o, LoadedDetector& detector, Session& sess
   const std::vector<Instance> results =
       detect_all(detector, dataset, session, o.data_score, problems);
   warn_of(problems, session);
+  check(problems.size() < dataset.records.size(), data.data, ": none of the ",
+        dataset.records.size(), " pictures could be used");
   const BoxScores scores = evaluate_boxes(dataset, results);
   session.out << table_of(scores, dataset);
   record.results()["boxes"] = json_of(scores, dataset);
   record.results()["pictures_passed_over"] = problems.size();
+  record.input(data.data);
   if (!o.out.empty()) write_results(o.out + "/detections.json", results);
 }
 
@@ -131,6 +146,8 @@ std::vector<Instance> detect_all(LoadedDetector& detector, const Dataset& datase
     stop_if_interrupted("stopped after ", done, " pictures");
     try {
       const Image picture = read_image(record.image_path);
+      check(picture.size() == record.size(), record.image_path, ": is ", picture.width, " x ",
+            picture.height, " pixels; its annotation says ", record.width, " x ", record.height);
       for (const Detected& d : detect(detector, picture, session.device, score))
         results.push_back({.image_id = record.id,
                            .category = dataset.source_labels[size_t(d.label - 1)],
@@ -170,7 +187,7 @@ void add_detect(Program& program) {
     {
       const RunRecord::Stage stage(record, "detect");
       if (o->data.data.empty())
-        detect_files(*o, detector, session);
+        detect_files(*o, detector, session, record);
       else
         detect_data(*o, detector, session, record);
     }

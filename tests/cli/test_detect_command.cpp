@@ -113,6 +113,40 @@ TEST_CASE("detect command: a split, and its figures") {
   CHECK(at_once["voc_ap50"] == from_file["voc_ap50"]);
 }
 
+TEST_CASE("detect command: pictures that a split lacks are no misses") {
+  const Fixture f;
+  write_file(f.picture("a"), "no picture");
+  const std::string out = f.folder.path("out");
+  const std::vector<std::string> detect{"detect", "--weights", f.weights, "--data",
+                                        f.voc,    "--out",     out};
+  CHECK(run_command(detect).status == 0);
+  const auto record = nlohmann::json::parse(read_file(out + "/run.json"));
+  CHECK(record["results"]["pictures_passed_over"] == 1);
+  CHECK(record["inputs"][1]["path"] == f.voc);
+  write_jpeg(f.picture("b"), Image(21, 20, 3));
+  const CommandResult none = run_command(detect);
+  CHECK(none.status == 1);
+  CHECK(contains(none.err, "b.jpg: is 21 x 20 pixels; its annotation says 20 x 20"));
+  CHECK(contains(none.err, "voc: none of the 2 pictures could be used"));
+}
+
+TEST_CASE("detect command: what cannot be written ends it, whatever the pictures") {
+  const Fixture f;
+  const std::string out = f.folder.path("out");
+  make_folder(out + "/a.jpg/in the way");
+  const CommandResult result =
+      run_command({"detect", "--weights", f.weights, f.picture("a"), f.picture("b"), "--out", out});
+  CHECK(is_error(result, "a.jpg: could not be written"));
+  // A name that detections.json could not hold is told before anything is done.
+  const std::string latin = f.folder.path("caf\xe9.jpg");
+  std::filesystem::copy(f.picture("a"), latin);
+  CHECK(is_error(run_command({"detect", "--weights", f.weights, f.picture("a"), latin, "--out",
+                              f.folder.path("none")}),
+                 "its name is not UTF-8"));
+  CHECK(!std::filesystem::exists(f.folder.path("none")));
+  CHECK(run_command({"detect", "--weights", f.weights, latin}).status == 0);
+}
+
 TEST_CASE("detect command: bad input") {
   const Fixture f;
   CHECK(is_error(run_command({"detect", "--weights", f.weights}), "either photographs or --data"));
