@@ -26,10 +26,11 @@ struct StudyCommandOptions {
   double blur_reference = 500;
 };
 
-// One object for the contact sheet.
+// One object for the contact sheet; its pictures are read again once it is chosen.
 struct SheetEntry {
   double iou;
-  SheetRow row;
+  const Record* record;
+  size_t label;  // in LabelledImage::objects
 };
 
 Image decoded(const Rle& runs) {
@@ -45,33 +46,40 @@ Tensor plane(const Image& image, uint8_t value) {
   return Tensor::from(is, {image.height, image.width});
 }
 
+double iou_of(const LabelledObject& object, const Image& truth) {
+  return mask_iou(rle_decode(object.foreground), plane(truth, 1), plane(truth, kVoid));
+}
+
 // The photograph with its box, the map inside the box, the mask, the truth.
-SheetEntry sheet_entry(const Image& picture, const LabelledImage& image,
-                       const LabelledObject& object, const Tensor& map, const Image& truth,
-                       Corners corners) {
-  const Image mask = decoded(object.foreground);
-  const double iou = mask_iou(plane(mask, 1), plane(truth, 1), plane(truth, kVoid));
+SheetRow sheet_row(const Dataset& dataset, const LabelStore& store, const SheetEntry& entry,
+                   Corners corners) {
+  const Record& record = *entry.record;
+  const LabelledImage image = store.read(record.id).value();
+  const LabelledObject& object = image.objects[entry.label];
+  const int match = matching_objects(dataset, record, image)[entry.label];
+  const Image picture = read_image(record.image_path), mask = decoded(object.foreground),
+              truth = read_masks(record)[size_t(match)];
+  const Tensor map = store.read_map(record.id, object);
   const Color color = class_color(1);
   Image boxed = picture;
   draw_box(boxed, object.box, color, 3);
   const BoxArray box{object.box.x0, object.box.y0, object.box.x1, object.box.y1};
   const PixelRect rect = pixel_rect(box, picture.height, picture.width);
   const Tensor heat = rescaled_map(map, rect, picture.height, picture.width, corners);
-  return {iou,
-          {fmt::format("{} {} IoU {:.2f}", image.image_id, object.class_name, iou),
-           {boxed, heat_overlay(picture, heat), mask_overlay(picture, mask, color),
-            mask_overlay(picture, truth, color)}}};
+  return {fmt::format("{} {} IoU {:.2f}", image.image_id, object.class_name, entry.iou),
+          {boxed, heat_overlay(picture, heat), mask_overlay(picture, mask, color),
+           mask_overlay(picture, truth, color)}};
 }
 
 // `count` entries, evenly from the best to the worst.
-std::vector<SheetRow> best_to_worst(std::vector<SheetEntry> entries, int count) {
+std::vector<SheetEntry> best_to_worst(std::vector<SheetEntry> entries, int count) {
   std::stable_sort(entries.begin(), entries.end(),
                    [](const auto& a, const auto& b) { return a.iou > b.iou; });
-  std::vector<SheetRow> rows;
+  std::vector<SheetEntry> chosen;
   const auto have = int64_t(entries.size()), wanted = std::min<int64_t>(count, have);
   for (int64_t i = 0; i < wanted; ++i)
-    rows.push_back(entries[size_t(wanted > 1 ? i * (have - 1) / (wanted - 1) : 0)].row);
-  return rows;
+    chosen.push_back(entries[size_t(wanted > 1 ? i * (have - 1) / (wanted - 1) : 0)]);
+  return chosen;
 }
 
 void publish(const Study& study, int64_t without_map, Session& session, RunRecord& record) {
@@ -97,6 +105,7 @@ void study(const StudyCommandOptions& o, Session& session) {
   make_folder(o.out);
   RunRecord record(session);
   record.input(o.labels);
+  record.input(o.data.data);
   StudySpec spec;
   const auto corners = settings.find("corners");
   if (corners != settings.end() && corners->second == std::vector<std::string>{"aligned"})
@@ -124,7 +133,7 @@ void study(const StudyCommandOptions& o, Session& session) {
         const Image& truth = truths[size_t(matches[i])];
         objects.push_back({map, object.box, truth});
         if (map.defined())
-          entries.push_back(sheet_entry(picture, *labelled, object, map, truth, spec.corners));
+          entries.push_back({iou_of(object, truth), &image, i});
         else
           ++without_map;
       }
@@ -136,7 +145,9 @@ void study(const StudyCommandOptions& o, Session& session) {
   warn_of(problems, session);
   check(study.objects() > 0, o.labels, ": has no maps of objects of this split");
   publish(study, without_map, session, record);
-  const auto rows = best_to_worst(std::move(entries), o.sheet);
+  std::vector<SheetRow> rows;
+  for (const SheetEntry& entry : best_to_worst(std::move(entries), o.sheet))
+    rows.push_back(sheet_row(dataset, store, entry, spec.corners));
   if (!rows.empty())
     write_jpeg(o.out + "/sheet.jpg",
                contact_sheet({"photograph", "map", "mask", "truth"}, rows, {240, 180}));

@@ -69,6 +69,8 @@ TEST_CASE("study command: objects meet their truth, whichever classes the labels
     CHECK(study["columns"][0]["mean_iou"].get<double>() ==
           doctest::Approx(results(labels)["mean_box_iou"].get<double>()));
     CHECK(read_image(out + "/sheet.jpg").height > 360);
+    const nlohmann::json record = nlohmann::json::parse(read_file(out + "/run.json"));
+    CHECK(record["inputs"][1]["path"] == fixture.data);
   }
   const test::CommandResult none = test::run_command(
       {"study", labels, "--data", fixture.data, "--out", out, "--classes", "ring"});
