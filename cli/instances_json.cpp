@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -37,6 +38,12 @@ double number(const json& value, const char* name, const std::string& where) {
   check(value.is_number() && std::isfinite(value.get<double>()), where, ": ", name, " is ",
         value.dump(), "; expected a number");
   return value.get<double>();
+}
+
+bool is_int(const json& value) {
+  if (!value.is_number_integer()) return false;
+  const auto number = value.get<double>();
+  return number >= 0 && number <= std::numeric_limits<int>::max();
 }
 
 PixelBox box_of(const json& bbox, const std::string& where) {
@@ -85,6 +92,18 @@ Rle polygons_of(const json& polygons, const std::string& id, const Sizes& sizes,
   return rle_merge(parts, RleMerge::kUnion);
 }
 
+Rle mask_of(const json& segmentation, const std::string& id, const Sizes& sizes,
+            const std::string& where) {
+  if (!segmentation.is_object()) return polygons_of(segmentation, id, sizes, where);
+  Rle mask = runs_of(segmentation, where);
+  const auto found = sizes.find(id);
+  if (found != sizes.end())
+    check(mask.width == found->second.width && mask.height == found->second.height, where,
+          ": its mask is ", mask.width, " x ", mask.height, "; image ", id, " is ",
+          found->second.width, " x ", found->second.height);
+  return mask;
+}
+
 Sizes sizes_of(const json& file, const std::string& path) {
   Sizes sizes;
   if (!file.is_object() || !file.contains("images") || !file["images"].is_array()) return sizes;
@@ -104,24 +123,21 @@ Instance instance_of(const json& entry, const Sizes& sizes, const std::string& w
   Instance instance;
   instance.image_id = id_text(member(entry, "image_id", where), where);
   const json& category = member(entry, "category_id", where);
-  check(category.is_number_integer(), where, ": category_id is ", category.dump(),
-        "; expected a whole number");
+  check(is_int(category), where, ": category_id is ", category.dump(),
+        "; expected a whole number up to 2147483647");
   instance.category = category.get<int>();
   if (entry.contains("score")) instance.score = number(entry["score"], "score", where);
-  if (entry.contains("object") && entry["object"].is_number_integer())
+  if (entry.contains("object") && is_int(entry["object"]))
     instance.object = entry["object"].get<int>();
   const bool has_mask = entry.contains("segmentation") && !entry["segmentation"].empty();
-  if (has_mask) try {
-      const json& segmentation = entry["segmentation"];
-      instance.mask = segmentation.is_object()
-                          ? runs_of(segmentation, where)
-                          : polygons_of(segmentation, instance.image_id, sizes, where);
-    } catch (const Error& error) {
-      const std::string what = error.what();
-      fail(what.rfind(where, 0) == 0 ? what : where + ": " + what);
-    }
-  if (entry.contains("ignore_segmentation"))
-    instance.ignore = runs_of(entry["ignore_segmentation"], where);
+  try {
+    if (has_mask) instance.mask = mask_of(entry["segmentation"], instance.image_id, sizes, where);
+    if (entry.contains("ignore_segmentation"))
+      instance.ignore = mask_of(entry["ignore_segmentation"], instance.image_id, sizes, where);
+  } catch (const Error& error) {
+    const std::string what = error.what();
+    fail(what.rfind(where, 0) == 0 ? what : where + ": " + what);
+  }
   if (entry.contains("bbox")) {
     instance.box = box_of(entry["bbox"], where);
   } else {
@@ -162,8 +178,11 @@ std::vector<Instance> read_instances(const std::string& path) {
   check(list.is_array(), path, ": expected a list of results, or a COCO file with annotations");
   const Sizes sizes = sizes_of(file, path);
   std::vector<Instance> instances;
-  for (size_t i = 0; i < list.size(); ++i)
-    instances.push_back(instance_of(list[i], sizes, join(path, ": entry ", i)));
+  for (size_t i = 0; i < list.size(); ++i) {
+    const bool has_id = list[i].is_object() && list[i].contains("id");
+    const std::string id = has_id ? " (id " + list[i]["id"].dump() + ")" : "";
+    instances.push_back(instance_of(list[i], sizes, join(path, ": entry ", i, id)));
+  }
   return instances;
 }
 

@@ -69,7 +69,9 @@ Rle read_runs(const json& segmentation, ImageSize size) {
   return rle_from_counts(runs, size.height, size.width);
 }
 
-void read_mask(const json& segmentation, ImageSize size, Object& object) {
+// Polygons that enclose nothing are left out: the box and the other polygons hold without them.
+void read_mask(const json& segmentation, ImageSize size, Object& object, const std::string& where,
+               std::vector<std::string>& problems) {
   if (segmentation.is_object()) {
     object.runs = read_runs(segmentation, size);
     return;
@@ -77,10 +79,12 @@ void read_mask(const json& segmentation, ImageSize size, Object& object) {
   check(segmentation.is_array(), "\"segmentation\" is ", segmentation.type_name(),
         "; expected polygons or runs");
   for (const json& polygon : segmentation) {
-    object.polygons.push_back(pixels(polygon, "segmentation"));
-    const size_t count = object.polygons.back().size();
-    check(count >= 6 && count % 2 == 0, "a polygon of ", count,
-          " numbers; expected at least three points x, y");
+    std::vector<double> xy = pixels(polygon, "segmentation");
+    if (xy.size() >= 6 && xy.size() % 2 == 0)
+      object.polygons.push_back(std::move(xy));
+    else
+      problems.push_back(join(where, ": a polygon of ", xy.size(),
+                              " numbers, left out; expected at least three points x, y"));
   }
 }
 
@@ -171,15 +175,16 @@ class Reader {
     if (object.label == 0) return;
     object.id = integer(annotation, "id");
     object.crowd = annotation.contains("iscrowd") && annotation["iscrowd"] == 1;
+    const std::string where = join(path_, ": annotation ", object.id);
     const std::vector<double> box = pixels(field(annotation, "bbox"), "bbox");
     check(box.size() == 4, "\"bbox\" has ", box.size(), " numbers; expected x, y, width, height");
     object.box = {float(box[0]), float(box[1]), float(box[0] + box[2]), float(box[1] + box[3])};
     if (annotation.contains("segmentation"))
-      read_mask(annotation["segmentation"], record.size(), object);
-    const std::string where = join(path_, ": annotation ", object.id);
+      read_mask(annotation["segmentation"], record.size(), object, where, dataset_.problems);
     if (!clip_box(object.box, record.size(), where, dataset_.problems)) return;
     const json area = annotation.value("area", json());
     object.area_px = area.is_number() ? area.get<double>() : object.box.area();
+    check(object.area_px >= 0, "\"area\" is ", area.dump(), "; expected 0 or more");
     record.objects.push_back(std::move(object));
   }
 

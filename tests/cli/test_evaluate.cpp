@@ -215,6 +215,14 @@ TEST_CASE("evaluate: bad results files") {
   CHECK(error(R"([{"image_id": 1, "category_id": 1,
                    "segmentation": {"size": [4, 4], "counts": [3, 4]}}])",
               "entry 0"));
+  CHECK(error(R"([{"image_id": "a", "category_id": 4294967297, "bbox": [1, 2, 3, 4]}])",
+              "results.json: entry 0: category_id is 4294967297"));
+  const std::string label = R"({"id": 7, "image_id": 1, "category_id": 1, "object": 0,)";
+  for (const std::string name : {"segmentation", "ignore_segmentation"})
+    CHECK(error(R"({"images": [{"id": 1, "width": 4, "height": 5}], "annotations": [)" + label +
+                    R"("bbox": [1, 2, 3, 4], ")" + name +
+                    R"(": {"size": [4, 5], "counts": [20]}}]})",
+                "results.json: entry 0 (id 7): its mask is 5 x 4; image 1 is 4 x 5"));
   CHECK(is_error(voc.evaluate("boxes", voc.folder.path("none.json")), "none.json"));
   CHECK(is_error(voc.evaluate("instances", voc.results(R"([{"image_id": "a", "category_id": 1,
                    "bbox": [1, 2, 3, 4]}])")),

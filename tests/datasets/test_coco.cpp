@@ -128,8 +128,10 @@ TEST_CASE("coco: a bad annotation is told and passed over") {
   CHECK(problem_of(annotation(R"(,"bbox":[4,0,9,4])")) == Contains("clipped to it"));
   const std::string box = R"(,"bbox":[1,2,3,4],"segmentation":)";
   CHECK(problem_of(annotation(box + "3")) == Contains("\"segmentation\" is number"));
-  CHECK(problem_of(annotation(box + "[[1,2,3,4]]")) == Contains("a polygon of 4 numbers"));
-  CHECK(problem_of(annotation(box + "[[1,2,3,4,5,6,7]]")) == Contains("a polygon of 7 numbers"));
+  CHECK(problem_of(annotation(R"(,"bbox":[1,2,3,4],"area":-1)")) ==
+        Contains("instances_val.json: annotation 5: \"area\" is -1; expected 0 or more"));
+  CHECK(problem_of(R"({"id":5,"image_id":42,"category_id":4294967297})") ==
+        Contains("annotation 5: its category 4294967297 is not in"));
   CHECK(problem_of(annotation(box + R"({"size":[8,6],"counts":[48]})")) ==
         Contains("the mask's size is [8,6]; its picture's is [6,8]"));
   CHECK(problem_of(annotation(box + R"({"size":[6,8]})")) == Contains("it has no \"counts\""));
@@ -137,6 +139,26 @@ TEST_CASE("coco: a bad annotation is told and passed over") {
         Contains("\"counts\" holds 1.5"));
   CHECK(problem_of(annotation(box + R"({"size":[6,8],"counts":[50]})")) == Contains("passed over"));
   CHECK(problem_of(annotation(box + R"({"size":[6,8],"counts":"~~"})")) == Contains("passed over"));
+}
+
+TEST_CASE("coco: a polygon that encloses nothing costs neither the box nor the other polygons") {
+  const auto read = [](const std::string& polygons) {
+    return CocoFolder().read(
+        R"({"id":5,"image_id":42,"category_id":1,"bbox":[1,2,3,2],"segmentation":)" + polygons +
+        "}");
+  };
+  for (const char* bad : {"[1,2,3,4]", "[1,2,3,4,5,6,7]", "[]"}) {
+    const Dataset dataset = read(std::string("[") + bad + ",[1,2,4,2,4,4,1,4]]");
+    REQUIRE(dataset.records[0].objects.size() == 1);
+    const auto masks = read_masks(dataset.records[0]);
+    CHECK(std::count(masks[0].pixels.begin(), masks[0].pixels.end(), 1) == 6);
+    REQUIRE(dataset.problems.size() == 1);
+    CHECK(doctest::String(dataset.problems[0].c_str()) ==
+          doctest::Contains("annotation 5: a polygon of"));
+  }
+  const Dataset none = read("[[1,2,3,4]]");
+  CHECK(none.records[0].objects.size() == 1);
+  CHECK(!has_masks(none.records[0]));
 }
 
 TEST_CASE("coco: bad images and files") {
