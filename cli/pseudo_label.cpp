@@ -87,7 +87,7 @@ class PseudoLabelRun {
       if (!shard_.has(t)) continue;
       const auto count = int64_t(tasks_[t].objects.size());
       total += count;
-      if (const auto image = finished(tasks_[t])) {
+      if (const auto image = stored(tasks_[t]); image && image->problem.empty()) {
         done += count;
         write_missing_examples(tasks_[t], *image);
       } else {
@@ -108,7 +108,7 @@ class PseudoLabelRun {
   void finish() {
     LabelRun run{dataset_, tasks_, {}};
     for (const LabelTask& task : tasks_)
-      if (auto image = store_.read(task.record->id)) run.images.push_back(std::move(*image));
+      if (auto image = stored(task)) run.images.push_back(std::move(*image));
     nlohmann::json results{{"weights_hash", weights_hash_}};
     summarise(run, session_.out, results);
     if (run.images.size() < tasks_.size()) {
@@ -173,12 +173,12 @@ class PseudoLabelRun {
     return settings;
   }
 
-  // The image as stored; nothing where it is still to be done.
-  std::optional<LabelledImage> finished(const LabelTask& task) const {
+  // The image as finished or passed over; nothing where it is still to be done, also because its
+  // annotation has changed since.
+  std::optional<LabelledImage> stored(const LabelTask& task) const {
     auto image = store_.read(task.record->id);
-    if (!image || !image->problem.empty() || image->objects.size() != task.objects.size())
-      return {};
-    // The annotation may have changed since.
+    if (!image || !image->problem.empty()) return image;
+    if (image->objects.size() != task.objects.size()) return {};
     for (size_t i = 0; i < task.objects.size(); ++i) {
       const LabelledObject& done = image->objects[i];
       const Object& object = task.record->objects[size_t(task.objects[i])];

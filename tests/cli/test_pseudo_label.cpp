@@ -385,6 +385,9 @@ TEST_CASE("pseudo-label: an image whose annotation has changed since is labelled
   renamed.objects[0].label = renamed.objects[0].label == 1 ? 2 : 1;
   annotate(moved);
   annotate(renamed);
+  const CommandResult part = fixture.label("o", {"--shard", "3/4"});
+  CHECK(part.status == 0);
+  CHECK(contains(part.out, "2 of 4 images are done"));
   REQUIRE(fixture.label("o").status == 0);
   REQUIRE(fixture.label("fresh").status == 0);
   const auto again = labels_in(fixture.folder.path("o"));
