@@ -7,7 +7,7 @@
 #include "tests/close.h"
 
 using namespace bbam;
-using test::close;
+using test::close_to;
 
 namespace {
 
