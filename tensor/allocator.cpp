@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
 #include <vector>
 
 #include "tensor/check.h"
@@ -41,11 +42,11 @@ class Pool {
   void* take(size_t* bytes) {
     const std::lock_guard lock(mutex_);
     stats_.allocations += 1;
-    const auto found = free_.lower_bound(*bytes);
-    if (found != free_.end() && found->first <= *bytes + *bytes / 4 + 4096) {
+    const auto found = by_size_.lower_bound({*bytes, 0});
+    if (found != by_size_.end() && found->first <= *bytes + *bytes / 4 + 4096) {
       *bytes = found->first;
-      void* memory = found->second.memory;
-      free_.erase(found);
+      void* memory = by_age_.extract(found->second).mapped().memory;
+      by_size_.erase(found);
       stats_.cached_bytes -= int64_t(*bytes);
       stats_.reused += 1;
       count_use(int64_t(*bytes));
@@ -60,9 +61,12 @@ class Pool {
     const std::lock_guard lock(mutex_);
     stats_.in_use_bytes -= int64_t(bytes);
     stats_.cached_bytes += int64_t(bytes);
+    const int64_t number = ++given_back_;
     try {
-      free_.emplace(bytes, Cached{memory, ++given_back_});
+      by_age_.emplace(number, Cached{memory, bytes});
+      by_size_.emplace(bytes, number);
     } catch (...) {
+      by_age_.erase(number);
       stats_.cached_bytes -= int64_t(bytes);
       runtime::release(device_, memory);
     }
@@ -91,7 +95,7 @@ class Pool {
 
   struct Cached {
     void* memory;
-    int64_t given_back;  // the higher, the later
+    size_t bytes;
   };
 
   // A full device may still be full of cached blocks of other sizes: drop them and try once more.
@@ -101,7 +105,7 @@ class Pool {
     try {
       return runtime::allocate(device_, bytes);
     } catch (const Error&) {
-      if (free_.empty()) throw;
+      if (by_age_.empty()) throw;
     }
     release_cached();
     return runtime::allocate(device_, bytes);
@@ -112,26 +116,29 @@ class Pool {
   void trim(int64_t bytes) {
     const int64_t used = stats_.in_use_bytes + bytes;
     const auto most = int64_t(kKeep * double(std::max({stats_.peak_bytes, used, kSmall})));
-    while (!free_.empty() && used + stats_.cached_bytes > most) {
-      const auto oldest = std::min_element(free_.begin(), free_.end(), [](auto& a, auto& b) {
-        return a.second.given_back < b.second.given_back;
-      });
-      stats_.cached_bytes -= int64_t(oldest->first);
-      runtime::release(device_, oldest->second.memory);
-      free_.erase(oldest);
+    while (!by_age_.empty() && used + stats_.cached_bytes > most) {
+      const auto oldest = by_age_.begin();
+      const auto [memory, size] = oldest->second;
+      by_size_.erase({size, oldest->first});
+      by_age_.erase(oldest);
+      stats_.cached_bytes -= int64_t(size);
+      runtime::release(device_, memory);
     }
   }
 
   void release_cached() {
-    if (device_.is_cuda() && !free_.empty()) synchronize(device_);
-    for (auto& [bytes, block] : free_) runtime::release(device_, block.memory);
-    free_.clear();
+    if (device_.is_cuda() && !by_age_.empty()) synchronize(device_);
+    for (auto& [number, block] : by_age_) runtime::release(device_, block.memory);
+    by_age_.clear();
+    by_size_.clear();
     stats_.cached_bytes = 0;
   }
 
   Device device_;
   std::mutex mutex_;
-  std::multimap<size_t, Cached> free_;
+  // What is free, by the number under which it was given back, and its sizes with these numbers.
+  std::map<int64_t, Cached> by_age_;
+  std::set<std::pair<size_t, int64_t>> by_size_;
   int64_t given_back_ = 0;
   MemoryStats stats_;
 };

@@ -5,6 +5,7 @@
 #include "layers/resnet.h"
 #include "layers/roi_align.h"
 #include "tensor/profile.h"
+#include "tests/determinism.h"
 #include "tests/op_case.h"
 
 using namespace bbam;
@@ -61,4 +62,15 @@ TEST_CASE("roi_align: levels on another device than the RoIs are refused") {
         roi_align_levels({features}, {1.0}, rois, Tensor::zeros({1}, DType::kI32), {}),
         doctest::Contains("expected one device"), Error);
   }
+}
+
+TEST_CASE("conv2d: the gradient of the bias has the same bytes for any number of threads") {
+  const std::vector<Tensor> inputs{random_tensor({2, 40, 53, 16}, 1),
+                                   random_tensor({24, 1, 1, 16}, 2), random_tensor({24}, 3)};
+  for (const bool relu : {false, true})
+    check_same_bytes(
+        [=](const std::vector<Variable>& v) {
+          return conv2d(v[0], v[1], {}, {.bias = v[2], .relu = relu});
+        },
+        inputs);
 }

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "tensor/allocator.h"
+#include "tensor/profile.h"
 
 using namespace bbam;
 
@@ -38,5 +39,19 @@ TEST_CASE("memory cache: passes that repeat take nothing new from the system") {
   for (int k = 0; k < 5; ++k) one_pass(20 * kMiB);
   const MemoryStats after = memory_stats(kCpu);
   CHECK(after.allocations - before.allocations == after.reused - before.reused);
+  empty_cache(kCpu);
+}
+
+TEST_CASE("memory cache: a hundred thousand small blocks are let go of in no time") {
+  empty_cache(kCpu);
+  reset_peak(kCpu);
+  {
+    std::vector<std::shared_ptr<void>> blocks;
+    for (int k = 0; k < 100000; ++k) blocks.push_back(allocate(kCpu, 2048));
+  }
+  const double start_s = profile::now_s();
+  const auto large = allocate(kCpu, 200 * kMiB);
+  CHECK(profile::now_s() - start_s < 2);
+  CHECK(held(memory_stats(kCpu)) <= 5 * memory_stats(kCpu).peak_bytes / 4);
   empty_cache(kCpu);
 }
