@@ -57,7 +57,7 @@ std::vector<ExampleBox> annotated_boxes(const AttributeOptions& o, const Explain
         record.height, " pixels; ", o.image, " is ", size.width, " x ", size.height);
   std::vector<ExampleBox> boxes;
   for (const Object& object : record.objects)
-    boxes.push_back({object.box, dataset.classes[size_t(object.label - 1)], object.label});
+    boxes.push_back({object.box, dataset.name_of(object), object.label});
   check(!boxes.empty(), o.annotations, ": has no object that can be explained");
   return boxes;
 }

@@ -35,7 +35,7 @@ Example labelled_example(const Dataset& dataset, const LabelTask& task, const La
   example.image_id = record.id;
   example.object = object.object;
   for (const Object& o : record.objects)
-    example.labelled.push_back({o.box, dataset.classes[size_t(o.label - 1)], o.label});
+    example.labelled.push_back({o.box, dataset.name_of(o), o.label});
   example.subject = example.labelled[size_t(object.object)];
   example.picture = photograph;
   const auto solve = image.seconds.find("solve");

@@ -9,9 +9,8 @@
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/explain.h"
+#include "cli/image_labeller.h"
 #include "cli/interrupt.h"
-#include "cli/label_example.h"
-#include "cli/label_match.h"
 #include "cli/label_paint.h"
 #include "cli/label_store.h"
 #include "cli/label_summary.h"
@@ -36,33 +35,8 @@ struct LabelCommandOptions {
   int64_t examples = 12;
 };
 
-constexpr double kShownScore = 0.5;  // of detections in examples
-
 // Settings of this command on which no byte of the labels depends.
 const char* const kIncidental[] = {"shard", "examples", "weights"};
-
-BoxArray array_of(const PixelBox& b) { return {b.x0, b.y0, b.x1, b.y1}; }
-
-// Adds the time that a piece of work takes to its stage.
-template <class F>
-auto timed(LabelledImage& image, const std::string& stage, F&& work) {
-  const double start_s = profile::now_s();
-  auto result = work();
-  image.seconds[stage] += profile::now_s() - start_s;
-  return result;
-}
-
-// An image on its way.
-struct Work {
-  const LabelTask& task;
-  Image photograph;
-  std::vector<BbamResult> solutions;  // none where maps are reused
-  std::vector<Tensor> maps;           // one per object of the task, undefined without positives
-  std::vector<ExampleBox> detected = {};
-
-  const Record& record() const { return *task.record; }
-  const Object& object(size_t i) const { return record().objects[size_t(task.objects[i])]; }
-};
 
 class PseudoLabelRun {
  public:
@@ -81,6 +55,8 @@ class PseudoLabelRun {
 
   void run() {
     store_.begin(settings_of_labels());
+    ImageLabeller labeller(dataset_, explain_, explainer_.get(), options_.reuse_maps,
+                           options_.examples, store_, session_);
     int64_t total = 0, done = 0;
     std::vector<const LabelTask*> left;
     for (size_t t = 0; t < tasks_.size(); ++t) {
@@ -89,7 +65,7 @@ class PseudoLabelRun {
       total += count;
       if (const auto image = stored(tasks_[t]); image && image->problem.empty()) {
         done += count;
-        write_missing_examples(tasks_[t], *image);
+        labeller.write_missing_examples(tasks_[t], *image);
       } else {
         left.push_back(&tasks_[t]);
       }
@@ -98,7 +74,13 @@ class PseudoLabelRun {
     Progress progress = session_.progress("object", total, done);
     for (const LabelTask* task : left) {
       stop_if_interrupted(stop_message(done, total));
-      label(*task, progress, done, total);
+      const LabelledImage image = labeller.label(*task, [&](int64_t iteration, int64_t of) {
+        progress.update(done,
+                        fmt::format("image {}, iteration {}/{}", task->record->id, iteration, of));
+        stop_if_interrupted(stop_message(done, total));
+        return true;
+      });
+      if (!image.problem.empty()) progress.say("bbam: " + image.problem + "; passed over");
       done += int64_t(task->objects.size());
       progress.update(done);
     }
@@ -182,7 +164,7 @@ class PseudoLabelRun {
     for (size_t i = 0; i < task.objects.size(); ++i) {
       const LabelledObject& done = image->objects[i];
       const Object& object = task.record->objects[size_t(task.objects[i])];
-      if (done.object != task.objects[i] || done.class_name != class_name(object) ||
+      if (done.object != task.objects[i] || done.class_name != dataset_.name_of(object) ||
           done.box != object.box)
         return {};
     }
@@ -191,158 +173,6 @@ class PseudoLabelRun {
 
   static std::string stop_message(int64_t done, int64_t total) {
     return join("stopped after ", done, " of ", total, " objects; the same command goes on");
-  }
-
-  void label(const LabelTask& task, Progress& progress, int64_t done, int64_t total) {
-    LabelledImage image{.image_id = task.record->id};
-    Work work{task, {}, {}, {}};
-    try {
-      work.photograph = timed(image, "read", [&] { return read_photograph(task); });
-    } catch (const Error& error) {
-      image.problem = error.what();
-      progress.say("bbam: " + image.problem + "; passed over");
-      store_.write(image);
-      return;
-    }
-    if (explainer_) {
-      timed(image, "solve", [&] {
-        solve(work, image, [&](int64_t iteration, int64_t iterations) {
-          progress.update(done, fmt::format("image {}, iteration {}/{}", task.record->id, iteration,
-                                            iterations));
-          stop_if_interrupted(stop_message(done, total));
-          return true;
-        });
-        return 0;
-      });
-    } else {
-      reuse(work, image);
-    }
-    const auto labels = timed(image, "label", [&] { return labels_of(work, image); });
-    timed(image, "write", [&] {
-      write(work, image, labels);
-      return 0;
-    });
-    store_.write(image);
-  }
-
-  Image read_photograph(const LabelTask& task) const {
-    const Record& record = *task.record;
-    check_objects_fit(dataset_, task);
-    Image photograph = read_image(record.image_path);
-    check(photograph.size() == record.size(), record.image_path, ": is ", photograph.width, " x ",
-          photograph.height, " pixels; its annotation says ", record.width, " x ", record.height);
-    return photograph;
-  }
-
-  void solve(Work& work, LabelledImage& image, const SolveProgress& progress) {
-    const DetectorInput input = explainer_->input(work.photograph);
-    BbamOptions options = explain_.bbam;
-    options.record_curve = is_example(work.task, 0);
-    if (options.record_curve) work.detected = explainer_->detect(work.photograph, kShownScore);
-    std::vector<ObjectToExplain> objects;
-    for (size_t i = 0; i < work.task.objects.size(); ++i) {
-      const Object& object = work.object(i);
-      objects.push_back({object.box, explainer_->label_of(class_name(object)),
-                         object_seed(session_.seed, work.record().id, object.id)});
-    }
-    work.solutions = explainer_->solve(input, objects, options, progress);
-    for (size_t i = 0; i < objects.size(); ++i) {
-      const BbamResult& r = work.solutions[i];
-      work.maps.push_back(r.positives > 0 ? r.mask : Tensor());
-      image.objects.push_back({.object = work.task.objects[i],
-                               .class_name = class_name(work.object(i)),
-                               .box = work.object(i).box,
-                               .positives = r.positives,
-                               .positive_iou = r.positive_iou,
-                               .mean_positive_iou = r.mean_positive_iou,
-                               .stride_px = r.grid.stride_px,
-                               .source = LabelSource::kMap,
-                               .foreground = {},
-                               .ignore = {}});
-    }
-  }
-
-  // Fills the objects and maps from an earlier run.
-  void reuse(Work& work, LabelledImage& image) const {
-    const LabelStore earlier(options_.reuse_maps);
-    const std::string& id = work.record().id;
-    const auto solved = earlier.read(id);
-    check(solved && solved->problem.empty(), options_.reuse_maps, ": has no maps of image ", id);
-    const std::vector<int> matches = matching_objects(dataset_, work.record(), *solved);
-    for (const int object : work.task.objects) {
-      const auto match = std::find(matches.begin(), matches.end(), object);
-      check(match != matches.end(), options_.reuse_maps, ": has no map of object ", object,
-            " of image ", id);
-      const LabelledObject& found = solved->objects[size_t(match - matches.begin())];
-      work.maps.push_back(earlier.read_map(id, found));
-      image.objects.push_back(found);
-      image.objects.back().object = object;
-    }
-  }
-
-  // METHOD A7 for each object; their masks also into `image`.
-  std::vector<ObjectLabel> labels_of(const Work& work, LabelledImage& image) const {
-    std::vector<MapOfObject> maps;
-    for (size_t i = 0; i < work.maps.size(); ++i)
-      maps.push_back({work.maps[i].defined() ? work.maps[i].to(session_.device) : Tensor(),
-                      array_of(work.object(i).box)});
-    const Image& photograph = work.photograph;
-    const Tensor pixels =
-        Tensor::from(photograph.pixels, {photograph.height, photograph.width, 3}, session_.device);
-    std::vector<ObjectLabel> labels = pseudo_labels(pixels, maps, explain_.label);
-    for (size_t i = 0; i < labels.size(); ++i) {
-      labels[i].foreground = labels[i].foreground.to(kCpu);
-      labels[i].ignore = labels[i].ignore.to(kCpu);
-      image.objects[i].source = labels[i].source;
-      image.objects[i].foreground = rle_encode(labels[i].foreground);
-      image.objects[i].ignore = rle_encode(labels[i].ignore);
-    }
-    return labels;
-  }
-
-  void write(const Work& work, const LabelledImage& image,
-             const std::vector<ObjectLabel>& labels) const {
-    const std::string& id = work.record().id;
-    for (size_t i = 0; i < work.maps.size(); ++i)
-      if (work.maps[i].defined()) store_.write_map(id, work.task.objects[i], work.maps[i]);
-    store_.write_painted(id, painted_labels(dataset_, work.task, labels));
-    for (size_t i = 0; i < work.maps.size(); ++i)
-      if (is_example(work.task, i)) write_one_example(work, image, i);
-  }
-
-  bool is_example(const LabelTask& task, size_t i) const {
-    return task.objects_before + int64_t(i) < options_.examples;
-  }
-
-  void write_one_example(const Work& work, const LabelledImage& image, size_t i) const {
-    Example example = labelled_example(dataset_, work.task, image, i, work.photograph);
-    example.detected = work.detected;
-    if (!work.solutions.empty())
-      add_solution(example, work.solutions[i], explain_.bbam);
-    else if (work.maps[i].defined())
-      example.maps[std::stoi(session_.settings.at("iterations")[0])] = work.maps[i];
-    write_example(store_.path("objects"), example);
-  }
-
-  // Of a finished image, as far as its folder tells: without curve, detections and earlier maps.
-  void write_missing_examples(const LabelTask& task, const LabelledImage& image) const {
-    Work work{task, {}, {}, {}};
-    for (size_t i = 0; i < task.objects.size() && is_example(task, i); ++i) {
-      const std::string id = example_id(task.record->id, task.objects[i]);
-      if (std::filesystem::exists(store_.path("objects/" + id + "/object.json"))) continue;
-      try {
-        if (work.maps.empty()) work.photograph = read_photograph(task);
-        for (size_t k = work.maps.size(); k < image.objects.size(); ++k)
-          work.maps.push_back(store_.read_map(image.image_id, image.objects[k]));
-        write_one_example(work, image, i);
-      } catch (const Error& error) {
-        session_.warn(join("example ", id, ": ", error.what(), "; left out"));
-      }
-    }
-  }
-
-  const std::string& class_name(const Object& object) const {
-    return dataset_.classes[size_t(object.label - 1)];
   }
 
   const Dataset& dataset_;

@@ -42,6 +42,9 @@ struct Dataset {
   std::vector<std::string> problems;  // one line each: the file, what is wrong, what was done
   bool numbers_objects = false;       // VOC: Object::id is the object's value in a map of objects
 
+  const std::string& name_of(const Object& object) const {
+    return classes[size_t(object.label - 1)];
+  }
   // 0 where that class is not kept.
   int label_of_source(int source) const;
   // Throws Error listing the classes where there is none of that name.

@@ -4,41 +4,14 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "cli/explain.h"
 #include "cli/instances_json.h"
-#include "cli/interrupt.h"
-#include "cli/label_store.h"
-#include "cli/label_tasks.h"
 #include "cli/npy.h"
 #include "datasets/voc.h"
-#include "tests/cli/explain_fixture.h"
+#include "tests/cli/label_files.h"
 
 using namespace bbam;
 using namespace bbam::test;
 using nlohmann::json;
-
-namespace {
-
-// What a run leaves, without the times it took, and without the examples, which have them too.
-std::map<std::string, std::string> labels_in(const std::string& folder) {
-  auto files = files_in(folder);
-  std::erase_if(files, [](const auto& file) {
-    return file.first.starts_with("run") || file.first.starts_with("objects/");
-  });
-  for (auto& [name, bytes] : files) {
-    if (name.rfind("images/", 0) != 0) continue;
-    json image = json::parse(bytes);
-    image.erase("seconds");
-    bytes = image.dump();
-  }
-  return files;
-}
-
-json results_of(const std::string& folder) {
-  return json::parse(read_file(folder + "/run.json"))["results"];
-}
-
-}  // namespace
 
 TEST_CASE("pseudo-label: a mask for every object, as PNGs and as COCO json") {
   const ExplainFixture fixture;
@@ -85,48 +58,6 @@ TEST_CASE("pseudo-label: a mask for every object, as PNGs and as COCO json") {
   CHECK(results["mean_mask_iou"].get<double>() > 0);
   CHECK(results["mean_box_iou"].get<double>() > 0.3);
   CHECK(std::distance(std::filesystem::directory_iterator(out + "/objects"), {}) == 2);
-}
-
-TEST_CASE("pseudo-label: the labels are the same bytes for 1 and 2 threads, in shards, resumed") {
-  const ExplainFixture fixture;
-  REQUIRE(fixture.label("whole").status == 0);
-  const auto whole = labels_in(fixture.folder.path("whole"));
-  CHECK(whole.count("labels.json") == 1);
-
-  const std::string half = fixture.folder.path("half");
-  const CommandResult first = fixture.label("half", {"--threads", "2", "--shard", "1/4"});
-  REQUIRE(first.status == 0);
-  CHECK(contains(first.out, "1 of 4 images are done"));
-  CHECK(!std::filesystem::exists(half + "/labels.json"));
-  CHECK(std::filesystem::exists(half + "/run-1-of-4.json"));
-  REQUIRE(fixture.label("half", {"--shard", "3/4"}).status == 0);
-  // One image was interrupted before its last file, and left a damaged one behind.
-  const std::string id = read_voc(fixture.data, "val").records[2].id;
-  REQUIRE(std::filesystem::remove(half + "/images/" + id + ".json"));
-  write_file(half + "/SegmentationClass/" + id + ".png", "half a picture");
-  set_interrupted(true);
-  const CommandResult stopped = fixture.label("half");
-  set_interrupted(false);
-  CHECK(stopped.status == 130);
-  CHECK(contains(stopped.err, "the same command goes on"));
-  const CommandResult resumed = fixture.label("half");
-  REQUIRE(resumed.status == 0);
-  CHECK(contains(resumed.err, "objects were labelled before"));
-  CHECK(labels_in(half) == whole);
-
-  // The shard that finds everything done leaves the record of the whole run, which report reads.
-  const std::string parts = fixture.folder.path("parts");
-  REQUIRE(fixture.label("parts", {"--shard", "2/2"}).status == 0);
-  CHECK(!std::filesystem::exists(parts + "/run.json"));
-  REQUIRE(fixture.label("parts", {"--shard", "1/2"}).status == 0);
-  CHECK(labels_in(parts) == whole);
-  json results = results_of(parts), expected = results_of(half);
-  for (json* r : {&results, &expected}) {
-    r->erase("seconds");
-    r->erase("tables");
-  }
-  CHECK(results == expected);
-  CHECK(json::parse(read_file(parts + "/run.json"))["settings"]["shard"] == "1/1");
 }
 
 TEST_CASE("pseudo-label: examples, also of images finished before and of reused maps") {
@@ -219,44 +150,6 @@ TEST_CASE("pseudo-label: an image of another size than its annotation says is pa
   const CommandResult result = fixture.label("o");
   CHECK(result.status == 0);
   CHECK(contains(result.err, "is 40 x 48 pixels; its annotation says 72 x 48"));
-}
-
-TEST_CASE("pseudo-label: labels from the maps of an earlier run") {
-  const ExplainFixture fixture;
-  REQUIRE(fixture.label("solved", {"--corners", "aligned"}).status == 0);
-  const auto again = [&](const std::string& out, std::vector<std::string> more) {
-    std::vector<std::string> arguments{"pseudo-label",
-                                       "--data",
-                                       fixture.data,
-                                       "--split",
-                                       "val",
-                                       "--out",
-                                       fixture.folder.path(out),
-                                       "--reuse-maps",
-                                       fixture.folder.path("solved")};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return run_command(arguments);
-  };
-  const auto part = [&](const std::string& run, const std::string& begin) {
-    auto files = labels_in(fixture.folder.path(run));
-    std::erase_if(files, [&](const auto& file) { return file.first.rfind(begin, 0) != 0; });
-    return files;
-  };
-  REQUIRE(again("same", {}).status == 0);
-  for (const char* what : {"labels.json", "maps/", "images/", "Segmentation"})
-    CHECK(part("same", what) == part("solved", what));
-  const auto settings = json::parse(read_file(fixture.folder.path("same/run.json")))["settings"];
-  CHECK(settings["corners"] == "aligned");
-  CHECK(settings["iterations"] == 3);
-  REQUIRE(again("authors", {"--label", "authors"}).status == 0);
-  CHECK(part("authors", "maps/") == part("solved", "maps/"));
-  CHECK(part("authors", "labels.json") != part("solved", "labels.json"));
-  CHECK(is_error(again("bad", {"--weights", fixture.weights}), "--reuse-maps"));
-  const std::string id = read_voc(fixture.data, "val").records[2].id;
-  std::filesystem::remove(fixture.folder.path("solved/images/" + id + ".json"));
-  const CommandResult less = again("less", {});
-  CHECK(less.status == 1);
-  CHECK(contains(less.err, "has no maps of image " + id));
 }
 
 // The fixture's pictures in COCO layout, with ids that do not fit a label map.
@@ -358,137 +251,6 @@ TEST_CASE("pseudo-label: ignored pixels survive the COCO file") {
   REQUIRE(back.size() == 1);
   CHECK(back[0].mask == instance.mask);
   CHECK(back[0].ignore == instance.ignore);
-}
-
-TEST_CASE("pseudo-label: a folder begun with other settings is left alone") {
-  const ExplainFixture fixture;
-  REQUIRE(fixture.label("o", {"--objects", "2"}).status == 0);
-  const auto before = files_in(fixture.folder.path("o"));
-  CHECK(is_error(fixture.label("o", {"--objects", "2", "--lambda", "0.5"}),
-                 "was begun with lambda '0.007', not '0.5'"));
-  CHECK(is_error(fixture.label("o", {"--objects", "3"}), "objects"));
-  write_disc_detector(fixture.weights, 3);
-  CHECK(contains(fixture.label("o", {"--objects", "2"}).err, "was begun with weights-hash '"));
-  CHECK(files_in(fixture.folder.path("o")) == before);
-}
-
-TEST_CASE("pseudo-label: an image whose annotation has changed since is labelled anew") {
-  const ExplainFixture fixture;
-  REQUIRE(fixture.label("o").status == 0);
-  const Dataset dataset = read_voc(fixture.data, "val");
-  const auto annotate = [&](Record record) {
-    write_voc_annotation(fixture.data + "/Annotations/" + record.id + ".xml", record,
-                         dataset.classes);
-  };
-  Record moved = dataset.records[0], renamed = dataset.records[1];
-  moved.objects[0].box.x1 -= 2;
-  renamed.objects[0].label = renamed.objects[0].label == 1 ? 2 : 1;
-  annotate(moved);
-  annotate(renamed);
-  const CommandResult part = fixture.label("o", {"--shard", "3/4"});
-  CHECK(part.status == 0);
-  CHECK(contains(part.out, "2 of 4 images are done"));
-  REQUIRE(fixture.label("o").status == 0);
-  REQUIRE(fixture.label("fresh").status == 0);
-  const auto again = labels_in(fixture.folder.path("o"));
-  for (const auto& [name, bytes] : labels_in(fixture.folder.path("fresh"))) {
-    INFO(name);
-    CHECK(again.at(name) == bytes);
-  }
-}
-
-TEST_CASE("pseudo-label: run.json repeats the run, and names what went into it") {
-  const ExplainFixture fixture;
-  REQUIRE(fixture.label("o", {"--objects", "4"}).status == 0);
-  const auto inputs = [&](const std::string& run) {
-    std::set<std::string> paths;
-    const json record = json::parse(read_file(fixture.folder.path(run + "/run.json")));
-    for (const json& input : record["inputs"]) paths.insert(input["path"]);
-    return paths;
-  };
-  const auto repeat = [&](const std::string& of, const std::string& out) {
-    const CommandResult result =
-        run_command({"pseudo-label", "--config", fixture.folder.path(of + "/run.json"), "--out",
-                     fixture.folder.path(out)});
-    INFO(result.err);
-    CHECK(result.status == 0);
-    CHECK(labels_in(fixture.folder.path(of)) == labels_in(fixture.folder.path(out)));
-  };
-  CHECK(inputs("o") == std::set<std::string>{fixture.data, fixture.weights});
-  repeat("o", "again");
-  const CommandResult reused =
-      run_command({"pseudo-label", "--data", fixture.data, "--split", "val", "--objects", "4",
-                   "--label", "authors", "--reuse-maps", fixture.folder.path("o"), "--out",
-                   fixture.folder.path("reused")});
-  REQUIRE(reused.status == 0);
-  CHECK(inputs("reused") == std::set<std::string>{fixture.data, fixture.folder.path("o")});
-  CHECK(results_of(fixture.folder.path("reused"))["weights_hash"] ==
-        results_of(fixture.folder.path("o"))["weights_hash"]);
-  repeat("reused", "reused-again");
-}
-
-TEST_CASE("pseudo-label: never into a folder that holds something else, such as the data set") {
-  const ExplainFixture fixture;
-  const auto before = files_in(fixture.data);
-  CHECK(contains(fixture.label("shapes").err, "shapes: holds \"Annotations\" and no settings"));
-  CHECK(files_in(fixture.data) == before);
-}
-
-TEST_CASE("pseudo-label: objects are drawn by their seed alone") {
-  const ExplainFixture fixture;
-  const Dataset dataset = read_voc(fixture.data, "val");
-  const std::vector<bool> usable(dataset.classes.size() + 1, true);
-  const auto drawn = [&](int64_t most, uint64_t seed) {
-    std::set<std::pair<std::string, int>> objects;
-    int64_t before = 0;
-    for (const LabelTask& task : label_tasks(dataset, usable, most, seed)) {
-      CHECK(task.objects_before == before);
-      before += int64_t(task.objects.size());
-      for (const int k : task.objects) CHECK(objects.insert({task.record->id, k}).second);
-    }
-    return objects;
-  };
-  const auto all = drawn(0, 0);
-  CHECK(drawn(4, 1).size() == 4);
-  CHECK(drawn(4, 1) == drawn(4, 1));
-  CHECK(drawn(4, 1) != drawn(4, 2));
-  CHECK(drawn(1000, 1) == all);
-  for (const auto& object : drawn(4, 1)) CHECK(all.count(object) == 1);
-  // A map does not depend on which other objects are solved.
-  REQUIRE(fixture.label("all").status == 0);
-  REQUIRE(fixture.label("some", {"--objects", "5", "--batch", "1"}).status == 0);
-  const auto maps_of_all = files_in(fixture.folder.path("all/maps"));
-  for (const auto& [name, bytes] : files_in(fixture.folder.path("some/maps"))) {
-    const Tensor a = read_npy(fixture.folder.path("some/maps/" + name));
-    const Tensor b = read_npy(fixture.folder.path("all/maps/" + name));
-    REQUIRE(a.shape() == b.shape());
-    for (int64_t i = 0; i < a.size(); ++i)
-      CHECK(a.data<float>()[i] == doctest::Approx(b.data<float>()[i]).epsilon(1e-3));
-  }
-}
-
-TEST_CASE("pseudo-label: difficult objects and crowds are left out, and classes not asked for") {
-  Dataset dataset;
-  dataset.classes = {"cat", "dog"};
-  Record record{.id = "1"};
-  record.objects.resize(4);
-  for (Object& object : record.objects) object.label = 1;
-  record.objects[0].difficult = true;
-  record.objects[2].crowd = true;
-  record.objects[3].label = 2;
-  dataset.records = {record, Record{.id = "2"}};
-  const auto tasks = label_tasks(dataset, {false, true, false}, 0, 0);
-  REQUIRE(tasks.size() == 1);
-  CHECK(tasks[0].objects == std::vector<int>{1});
-}
-
-TEST_CASE("pseudo-label: the seed of an object depends on the object alone") {
-  CHECK(object_seed(1, "000001", 1) == object_seed(1, "000001", 1));
-  std::set<uint64_t> seeds;
-  for (const uint64_t seed : {1, 2})
-    for (const char* image : {"000001", "000010"})
-      for (const int object : {1, 2, 10}) seeds.insert(object_seed(seed, image, object));
-  CHECK(seeds.size() == 12);
 }
 
 TEST_CASE("pseudo-label: bad options give one message") {

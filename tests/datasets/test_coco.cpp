@@ -245,7 +245,7 @@ TEST_CASE("coco: the real subset has the objects that its description counts") {
       objects += record.objects.size();
       for (const Object& object : record.objects) {
         crowds += object.crowd;
-        if (!object.crowd) ++per_class[dataset.classes[size_t(object.label - 1)]];
+        if (!object.crowd) ++per_class[dataset.name_of(object)];
       }
     }
     CHECK(objects == e.objects);

@@ -294,8 +294,7 @@ TEST_CASE("voc: the real subset has the objects that its description counts") {
     size_t objects = 0;
     for (const Record& record : dataset.records) {
       objects += record.objects.size();
-      for (const Object& object : record.objects)
-        ++per_class[dataset.classes[size_t(object.label - 1)]];
+      for (const Object& object : record.objects) ++per_class[dataset.name_of(object)];
       with_mask += has_masks(record) ? record.objects.size() : 0;
     }
     CHECK(objects == e.objects);
