@@ -23,8 +23,10 @@ if [ ! -f "$out/detector/detector.safetensors" ]; then
     --short-sides 288,320,352 --test-short-side 320 --long-side 533 \
     --anchor-sizes 16,32,64,128,256 --rois-per-image 128 --checkpoint-every 100 --threads "$threads"
 fi
-"$bbam" detect --weights "$out/detector/detector.safetensors" --data "$data" --split val \
-  --out "$out/detections" --threads "$threads"
+if [ ! -f "$out/detections/run.json" ]; then
+  "$bbam" detect --weights "$out/detector/detector.safetensors" --data "$data" --split val \
+    --out "$out/detections" --threads "$threads"
+fi
 for preset in authors paper; do
   "$bbam" pseudo-label --weights "$out/detector/detector.safetensors" --data "$data" --split val \
     --classes $classes --objects "$objects" --objects-seed 1 --preset $preset --label $preset \
