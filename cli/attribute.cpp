@@ -12,7 +12,6 @@
 #include "cli/explain.h"
 #include "cli/interrupt.h"
 #include "cli/npy.h"
-#include "cli/output_folder.h"
 #include "cli/run_record.h"
 #include "cli/table.h"
 #include "datasets/voc.h"
@@ -107,7 +106,7 @@ class Attribution {
     settings["image-hash"] = {hash_input(options_.image)};
     if (!options_.annotations.empty())
       settings["annotations-hash"] = {hash_input(options_.annotations)};
-    claim_output_folder(options_.out, settings);
+    claim_folder(options_.out, settings);
   }
 
   std::vector<ExampleBox> subjects_of(Explainer& explainer, const Image& photograph,

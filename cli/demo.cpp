@@ -80,9 +80,7 @@ class Demo {
       : options_(options), session_(session), record_(session) {}
 
   void run() {
-    Settings decisive = session_.settings;
-    for (const char* name : {"out", "threads", "profile"}) decisive.erase(name);
-    claim_folder(options_.out, decisive);
+    claim_folder(options_.out, decisive_settings(session_));
     const double start_s = profile::now_s();
     make_all();
     summarise();

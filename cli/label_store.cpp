@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/npy.h"
-#include "cli/output_folder.h"
 #include "cli/run_record.h"
 #include "tensor/check.h"
 #include "tensor/files.h"
@@ -84,7 +83,7 @@ const char* to_string(LabelSource source) {
 }
 
 void LabelStore::begin(const Settings& settings) {
-  claim_output_folder(folder_, settings);
+  claim_folder(folder_, settings);
   for (const char* part : {"images", "maps", "SegmentationObject", "SegmentationClass"})
     make_folder(path(part));
 }

@@ -15,7 +15,6 @@
 #include "cli/label_store.h"
 #include "cli/label_summary.h"
 #include "cli/label_tasks.h"
-#include "cli/output_folder.h"
 #include "cli/run_record.h"
 #include "tensor/check.h"
 #include "tensor/profile.h"

@@ -158,14 +158,42 @@ std::string first_difference(const Settings& before, const Settings& now) {
   return "";
 }
 
+Settings decisive_settings(const Session& session) {
+  Settings settings = session.settings;
+  for (const char* name : {"out", "threads", "profile"}) settings.erase(name);
+  return settings;
+}
+
+namespace {
+
+// The first entry by name that is not the settings, nor what another shard or a run that was
+// stopped has beside them; "" if there is none.
+std::string foreign_entry(const std::string& folder) {
+  std::string first;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("settings.json") && (first.empty() || name < first)) first = name;
+  }
+  return first;
+}
+
+}  // namespace
+
 void claim_folder(const std::string& folder, const Settings& settings) {
   make_folder(folder);
   const std::string file = (fs::path(folder) / "settings.json").string();
+  // A path need not be UTF-8, JSON must.
+  const std::string text = json(settings).dump(1, ' ', false, json::error_handler_t::replace);
+  const std::string foreign = foreign_entry(folder);
+  // Asked last: another shard may have begun in the meantime.
   if (!fs::exists(file)) {
-    write_file(file, json(settings).dump(1) + "\n");
+    check(foreign.empty(), folder, ": holds \"", foreign,
+          "\" and no settings.json, so no run has begun it; expected a new or empty folder");
+    write_file(file, text + "\n");
     return;
   }
-  const std::string difference = first_difference(settings_of_folder(folder), settings);
+  const std::string difference =
+      first_difference(settings_of_folder(folder), json::parse(text).get<Settings>());
   check(difference.empty(), folder, ": was begun with ", difference,
         "; go on with the same settings, or write to another folder");
 }

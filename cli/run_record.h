@@ -61,8 +61,12 @@ Settings settings_of_run_record(const std::string& text);
 // The first setting, by name, that is not the same in both: "lr '0.01', not '0.02'"; "" if none.
 std::string first_difference(const Settings& before, const Settings& now);
 
-// A folder that belongs to one run: creates it and notes these settings in settings.json, or, where
-// it is there already, throws Error naming the first setting that differs.
+// The settings but those on which no byte of the results depends.
+Settings decisive_settings(const Session& session);
+
+// A folder that belongs to one run: creates it and notes these settings in settings.json. Throws
+// Error naming the first setting that differs where another run has begun it, or an entry where no
+// run has: a run must not write over a data set or anything else of the user's.
 void claim_folder(const std::string& folder, const Settings& settings);
 // Throws Error when the folder belongs to no run.
 Settings settings_of_folder(const std::string& folder);

@@ -3,7 +3,6 @@
 
 #include "cli/commands.h"
 #include "cli/interrupt.h"
-#include "cli/output_folder.h"
 #include "cli/run_record.h"
 #include "datasets/shapes.h"
 #include "tensor/check.h"
@@ -20,7 +19,7 @@ void make_shapes(const ShapesCommandOptions& options, Session& session) {
   ShapesOptions shapes = options.shapes;
   shapes.seed = session.seed;
   RunRecord record(session);
-  claim_output_folder(options.out, decisive_settings(session));
+  claim_folder(options.out, decisive_settings(session));
   {
     const RunRecord::Stage stage(record, "draw and write");
     Progress progress = session.progress("picture", shapes.train + shapes.val);

@@ -50,7 +50,7 @@ class DetectorRun {
                                  options.long_side},
         model_(detector_spec(options.detector, int64_t(dataset.classes.size())), session.seed) {
     make_folder(options.out);
-    settings_ = decisive_settings(session, dataset, options.init);
+    settings_ = training_settings(session, dataset, options.init);
     if (!options.init.empty()) load_trunk(model_, options.init);
     move_to(model_, session.device);
     optimizer_ = std::make_unique<Sgd>(

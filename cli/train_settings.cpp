@@ -37,7 +37,7 @@ std::string hash_of(const Dataset& dataset) {
 
 }  // namespace
 
-Settings decisive_settings(const Session& session, const Dataset& dataset,
+Settings training_settings(const Session& session, const Dataset& dataset,
                            const std::string& init) {
   Settings settings = session.settings;
   for (const char* name : kIndifferent) settings.erase(name);

@@ -11,7 +11,7 @@ namespace bbam {
 // Every option that changes what is trained. Beside the paths of the data and of the first weights,
 // which may move, hashes of what was read from there: "data's content", "init's content". `init`
 // may be empty. Pictures count by name, size and boxes, not by their pixels.
-Settings decisive_settings(const Session& session, const Dataset& dataset, const std::string& init);
+Settings training_settings(const Session& session, const Dataset& dataset, const std::string& init);
 
 // As one line for a checkpoint's metadata, and back; the latter throws Error naming `file`.
 std::string to_text(const Settings& settings);

@@ -92,12 +92,17 @@ TEST_CASE("run record: a folder belongs to the settings that it was begun with")
   write_file(place + "/settings.json", "{");
   CHECK(message(settings).find("settings.json: is damaged") != std::string::npos);
   CHECK_THROWS_AS(settings_of_folder(folder.path("none")), Error);
+  make_folder(folder.path("photographs"));
+  write_file(folder.path("photographs/a.jpg"), "");
+  CHECK_THROWS_WITH_AS(claim_folder(folder.path("photographs"), settings),
+                       doctest::Contains("holds \"a.jpg\" and no settings.json"), Error);
 }
 
 TEST_CASE("run record: a path that is not UTF-8 costs no run its record") {
   TempFolder folder;
   Session session{std::cout, std::cerr};
   session.settings = {{"out", {"caf\xe9"}}};
+  for (int again = 0; again < 2; ++again) claim_folder(folder.path("run"), session.settings);
   RunRecord(session).write(folder.path("run.json"));
   const auto json = nlohmann::json::parse(read_file(folder.path("run.json")));
   CHECK(json["settings"]["out"] == "caf\xef\xbf\xbd");
