@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "cli/json_text.h"
 #include "datasets/coco.h"
 #include "datasets/voc.h"
 #include "tensor/check.h"
@@ -12,14 +12,6 @@
 
 namespace bbam {
 namespace {
-
-bool is_utf8(const std::string& text) {
-  try {
-    return !nlohmann::json(text).dump().empty();
-  } catch (const nlohmann::json::exception&) {
-    return false;
-  }
-}
 
 // Names are written into weights, json and pages, all of which are UTF-8: better told here than
 // after hours. COCO's are UTF-8 if its json could be read, so the others are of VOC's classes.txt.

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -30,39 +32,19 @@ struct DemoOptions {
 
 // Small enough for minutes on two cores: a thin ResNet-18 from random weights, on pictures of
 // 192 x 144 pixels.
-const Arguments kDetector = {"--depth",
-                             "18",
-                             "--bottleneck-stride",
-                             "3x3",
-                             "--stem-width",
-                             "32",
-                             "--norm",
-                             "group",
-                             "--freeze-stages",
-                             "0",
-                             "--fpn-channels",
-                             "64",
-                             "--head-width",
-                             "256",
-                             "--anchor-sizes",
-                             "16,32,64,128,256",
-                             "--rois-per-image",
-                             "64",
-                             "--train-proposals",
-                             "200",
-                             "--test-proposals",
-                             "100",
-                             "--short-sides",
-                             "144",
-                             "--batch",
-                             "4",
-                             "--lr",
-                             "0.05",
-                             "--warmup",
-                             "150"};
+constexpr const char* kDetector =
+    "--depth 18 --bottleneck-stride 3x3 --stem-width 32 --norm group --freeze-stages 0 "
+    "--fpn-channels 64 --head-width 256 --anchor-sizes 16,32,64,128,256 --rois-per-image 64 "
+    "--train-proposals 200 --test-proposals 100 --short-sides 144 --batch 4 --lr 0.05 --warmup 150";
 
 // The solver as in the paper; its maps become masks as in the authors' program (METHOD A7).
-const Arguments kLabels = {"--label", "authors", "--theta-fg", "0.5"};
+constexpr const char* kLabels = "--label authors --theta-fg 0.5";
+
+// Only for what stands above: a path may have blanks in it.
+Arguments words_of(const char* text) {
+  std::istringstream in(text);
+  return {std::istream_iterator<std::string>(in), {}};
+}
 
 Arguments operator+(Arguments arguments, const Arguments& more) {
   arguments.insert(arguments.end(), more.begin(), more.end());
@@ -99,7 +81,7 @@ class Demo {
         weights{"--weights", path("train/detector.safetensors")};
     stage("shapes", {"shapes", "--train", text(o.train), "--val", text(o.val)});
     Arguments train = Arguments{"train", "detector"} + data +
-                      Arguments{"train", "--steps", text(o.steps)} + kDetector;
+                      Arguments{"train", "--steps", text(o.steps)} + words_of(kDetector);
     if (std::filesystem::exists(path("train/checkpoint.safetensors"))) train.push_back("--resume");
     stage("train", train);
     stage("detect", Arguments{"detect"} + weights + data + Arguments{"val"});
@@ -107,7 +89,7 @@ class Demo {
           Arguments{"pseudo-label"} + weights + data +
               Arguments{"val", "--objects", text(o.objects), "--examples", text(o.objects),
                         "--iterations", text(o.iterations), "--snapshots", snapshots()} +
-              kLabels);
+              words_of(kLabels));
     // Without a single map there is nothing to study.
     if (result_of("labels")["mean_positives"] > 0)
       stage("study", Arguments{"study", path("labels")} + data + Arguments{"val"});

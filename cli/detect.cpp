@@ -13,6 +13,7 @@
 #include "cli/draw.h"
 #include "cli/evaluation.h"
 #include "cli/interrupt.h"
+#include "cli/json_text.h"
 #include "cli/run_record.h"
 #include "tensor/files.h"
 
@@ -37,14 +38,6 @@ void draw_detections(Image& picture, const std::vector<Detected>& found, const D
     draw_labelled_box(picture, d.box,
                       fmt::format("{} {:.2f}", card.classes[size_t(d.label - 1)], d.score),
                       class_color(d.label));
-}
-
-bool is_utf8(const std::string& text) {
-  try {
-    return !nlohmann::json(text).dump().empty();
-  } catch (const nlohmann::json::exception&) {
-    return false;
-  }
 }
 
 // Drawn pictures are called as their photographs: they must meet neither these nor each other.
@@ -145,9 +138,7 @@ std::vector<Instance> detect_all(LoadedDetector& detector, const Dataset& datase
   for (const Record& record : dataset.records) {
     stop_if_interrupted("stopped after ", done, " pictures");
     try {
-      const Image picture = read_image(record.image_path);
-      check(picture.size() == record.size(), record.image_path, ": is ", picture.width, " x ",
-            picture.height, " pixels; its annotation says ", record.width, " x ", record.height);
+      const Image picture = read_picture(record);
       for (const Detected& d : detect(detector, picture, session.device, score))
         results.push_back({.image_id = record.id,
                            .category = dataset.source_labels[size_t(d.label - 1)],

@@ -18,6 +18,45 @@ Norm norm_of(const std::string& name) {
   return Norm::kGroup;
 }
 
+// Options that are whole numbers, and what a detector may have of each.
+struct Count {
+  const char* flag;
+  int DetectorOptions::*value;
+  int least, most;
+  const char* help;
+};
+constexpr Count kCounts[]{
+    {"--stem-width", &DetectorOptions::stem_width, 1, 1024, "channels of the trunk's stem"},
+    {"--freeze-stages", &DetectorOptions::freeze_stages, 0, 5,
+     "trunk stages that are not trained; 2: stem, res2"},
+    {"--fpn-channels", &DetectorOptions::fpn_channels, 1, 4096, "channels of the pyramid"},
+    {"--head-width", &DetectorOptions::head_width, 1, 65536, "width of the box head's two layers"},
+    {"--rois-per-image", &DetectorOptions::rois_per_image, 1, 100000,
+     "proposals trained on per image"},
+    {"--train-proposals", &DetectorOptions::train_proposals, 1, 100000,
+     "proposals kept in training"},
+    {"--test-proposals", &DetectorOptions::test_proposals, 1, 100000,
+     "proposals kept in detection"},
+};
+
+// A file's description is believed no more than a command line is.
+void check_card(const DetectorCard& card, const std::string& path) {
+  const DetectorOptions& o = card.options;
+  for (const Count& count : kCounts)
+    check(o.*count.value >= count.least && o.*count.value <= count.most, path,
+          ": the detector's description says ", count.flag + 2, " ", o.*count.value, "; expected ",
+          count.least, " to ", count.most);
+  check(o.bottleneck_stride == "1x1" || o.bottleneck_stride == "3x3", path,
+        ": the detector's description says bottleneck-stride '", o.bottleneck_stride, "'");
+  check(o.top_down == "bilinear" || o.top_down == "nearest", path,
+        ": the detector's description says top-down '", o.top_down, "'");
+  check(!card.classes.empty() && card.classes.size() < 65536, path,
+        ": the detector's description has ", card.classes.size(), " classes");
+  check(card.short_side >= 1 && card.short_side <= card.long_side && card.long_side <= 65536, path,
+        ": the detector's description says pictures of ", card.short_side, " by ", card.long_side,
+        " pixels");
+}
+
 json to_json(const DetectorCard& card) {
   const DetectorOptions& o = card.options;
   return {{"depth", o.depth},
@@ -69,7 +108,6 @@ Tensor scale_boxes(const Tensor& boxes, double x, double y) {
 
 void add_detector_options(Command& command, DetectorOptions& o) {
   command.option("--depth", o.depth, "ResNet depth: 18, 34, 50, 101 or 152");
-  command.option("--stem-width", o.stem_width, "channels of the trunk's stem").between(1, 1024);
   command.option("--norm", o.norm, "normalisation of the trunk; frozen: as the weights file has it")
       .one_of({"frozen", "batch", "group"});
   command
@@ -78,22 +116,11 @@ void add_detector_options(Command& command, DetectorOptions& o) {
           "which convolution of a bottleneck strides; that of the --init weights: 1x1 in MSRA's "
           "and Detectron's, 3x3 in torchvision's")
       .one_of({"1x1", "3x3"});
-  command
-      .option("--freeze-stages", o.freeze_stages,
-              "trunk stages that are not trained; 2: stem, res2")
-      .between(0, 5);
-  command.option("--fpn-channels", o.fpn_channels, "channels of the pyramid").between(1, 4096);
-  command.option("--head-width", o.head_width, "width of the box head's two layers")
-      .between(1, 65536);
   command.option("--top-down", o.top_down, "upsampling of the pyramid")
       .one_of({"bilinear", "nearest"});
   command.option("--anchor-sizes", o.anchor_sizes, "one per level, finest first, in pixels");
-  command.option("--rois-per-image", o.rois_per_image, "proposals trained on per image")
-      .between(1, 100000);
-  command.option("--train-proposals", o.train_proposals, "proposals kept in training")
-      .between(1, 100000);
-  command.option("--test-proposals", o.test_proposals, "proposals kept in detection")
-      .between(1, 100000);
+  for (const Count& count : kCounts)
+    command.option(count.flag, o.*count.value, count.help).between(count.least, count.most);
 }
 
 FasterRcnnSpec detector_spec(const DetectorOptions& o, int64_t classes) {
@@ -129,11 +156,14 @@ DetectorCard card_of(const std::map<std::string, std::string>& metadata, const s
   const auto found = metadata.find(kCardKey);
   check(found != metadata.end(), path, ": is not a detector of this program (no '", kCardKey,
         "' in its metadata); train one with bbam train detector");
+  DetectorCard card;
   try {
-    return from_json(json::parse(found->second));
+    card = from_json(json::parse(found->second));
   } catch (const json::exception& error) {
     fail(path, ": the detector's description cannot be read: ", error.what());
   }
+  check_card(card, path);
+  return card;
 }
 
 int64_t LoadedDetector::label_of(const std::string& name) const {

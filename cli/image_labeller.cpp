@@ -61,12 +61,8 @@ LabelledImage ImageLabeller::label(const LabelTask& task, const SolveProgress& p
 }
 
 Image ImageLabeller::read_photograph(const LabelTask& task) const {
-  const Record& record = *task.record;
   check_objects_fit(dataset_, task);
-  Image photograph = read_image(record.image_path);
-  check(photograph.size() == record.size(), record.image_path, ": is ", photograph.width, " x ",
-        photograph.height, " pixels; its annotation says ", record.width, " x ", record.height);
-  return photograph;
+  return read_picture(*task.record);
 }
 
 void ImageLabeller::solve(Work& work, LabelledImage& image, const SolveProgress& progress) {

@@ -1,4 +1,5 @@
 #include "cli/run_record.h"
+#include "cli/json_text.h"
 
 #include <fmt/format.h>
 #include <oneapi/dnnl/dnnl.h>
@@ -121,8 +122,7 @@ void RunRecord::write(const std::string& path) const {
   for (const auto& [stage, seconds] : seconds_)
     record["seconds"][stage] = std::round(seconds * 1000) / 1000;
   record["results"] = *results_;
-  // A path need not be UTF-8, JSON must.
-  write_file(path, record.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+  write_file(path, json_text(record, 2) + "\n");
 }
 
 RunRecord::Stage::Stage(RunRecord& record, std::string name)
@@ -182,8 +182,7 @@ std::string foreign_entry(const std::string& folder) {
 void claim_folder(const std::string& folder, const Settings& settings) {
   make_folder(folder);
   const std::string file = (fs::path(folder) / "settings.json").string();
-  // A path need not be UTF-8, JSON must.
-  const std::string text = json(settings).dump(1, ' ', false, json::error_handler_t::replace);
+  const std::string text = json_text(json(settings), 1);
   const std::string foreign = foreign_entry(folder);
   // Asked last: another shard may have begun in the meantime.
   if (!fs::exists(file)) {

@@ -57,7 +57,7 @@ SheetRow sheet_row(const Dataset& dataset, const LabelStore& store, const SheetE
   const LabelledImage image = store.read(record.id).value();
   const LabelledObject& object = image.objects[entry.label];
   const int match = matching_objects(dataset, record, image)[entry.label];
-  const Image picture = read_image(record.image_path), mask = decoded(object.foreground),
+  const Image picture = read_picture(record), mask = decoded(object.foreground),
               truth = read_masks(record)[size_t(match)];
   const Tensor map = store.read_map(record.id, object);
   const Color color = class_color(1);
@@ -122,7 +122,7 @@ void study(const StudyCommandOptions& o, Session& session) {
     const std::optional<LabelledImage> labelled = store.read(image.id);
     if (!labelled || labelled->objects.empty()) continue;
     try {
-      const Image picture = read_image(image.image_path);
+      const Image picture = read_picture(image);
       const std::vector<Image> truths = read_masks(image);
       std::vector<StudyObject> objects;
       const std::vector<int> matches = matching_objects(dataset, image, *labelled);

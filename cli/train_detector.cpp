@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -197,8 +198,16 @@ class DetectorRun {
           entry("seed"));
     load_tensors(model_, below(saved.tensors, kModel), file);
     optimizer_->load_state(below(saved.tensors, kOptimizer));
-    first_step_ = saved_step_ = step_ = std::stoll(entry("step"));
-    next_batch_ = std::stoll(entry("next_batch"));
+    const auto count = [&](const char* key) {
+      const std::string text = entry(key);
+      int64_t value = -1;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+      check(error == std::errc() && end == text.data() + text.size() && value >= 0, file, ": its '",
+            key, "' is '", text, "'; expected a whole number, 0 or more");
+      return value;
+    };
+    first_step_ = saved_step_ = step_ = count("step");
+    next_batch_ = count("next_batch");
     log_ = log_until(read_file(path("log.csv")), step_);
     if (std::filesystem::exists(path(kSeconds)))
       seconds_before_ = std::strtod(read_file(path(kSeconds)).c_str(), nullptr);

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "cli/json_text.h"
 #include "cli/run_record.h"
 #include "tensor/check.h"
 
@@ -46,10 +47,7 @@ Settings training_settings(const Session& session, const Dataset& dataset,
   return settings;
 }
 
-std::string to_text(const Settings& settings) {
-  // A path need not be UTF-8, JSON must.
-  return json(settings).dump(-1, ' ', false, json::error_handler_t::replace);
-}
+std::string to_text(const Settings& settings) { return json_text(json(settings), -1); }
 
 Settings settings_from_text(const std::string& text, const std::string& file) try {
   return json::parse(text).get<Settings>();

@@ -129,6 +129,13 @@ bool has_masks(const Record& record) {
                      [](const Object& o) { return o.runs || !o.polygons.empty(); });
 }
 
+Image read_picture(const Record& record) {
+  Image image = read_image(record.image_path);
+  check(image.size() == record.size(), record.image_path, ": is ", image.width, " x ", image.height,
+        " pixels; its annotation says ", record.width, " x ", record.height);
+  return image;
+}
+
 std::vector<Image> read_masks(const Record& record) {
   std::vector<Image> masks;
   if (record.object_map_path.empty()) {

@@ -66,6 +66,9 @@ Dataset read_dataset(const std::string& root, const std::string& split,
 // Every JPEG and PNG file of the folder itself, by name; no objects, no classes.
 Dataset read_folder(const std::string& root);
 
+// The record's photograph; throws Error where its size is not what the annotation says.
+Image read_picture(const Record& record);
+
 inline constexpr uint8_t kVoid = 255;  // not counted in a label map or mask
 
 // One mask per object of the record, one channel: 0, 1, or kVoid where the object map is void.

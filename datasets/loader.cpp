@@ -106,13 +106,6 @@ Tensor masks_tensor(const Record& record, const std::vector<int>& objects, Image
   return tensor;
 }
 
-Image read_picture(const Record& record) {
-  Image image = read_image(record.image_path);
-  check(image.size() == record.size(), record.image_path, ": is ", image.width, " x ", image.height,
-        " pixels; its annotation says ", record.width, " x ", record.height);
-  return image;
-}
-
 }  // namespace
 
 struct Loader::Work {

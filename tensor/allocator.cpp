@@ -28,9 +28,10 @@ static_assert(kSentinelF32 != kSentinelF32 && kSentinelF64 != kSentinelF64);
 std::atomic<int> audits{0};
 std::atomic<int64_t> audit_violations{0};
 
-// Trained at one picture size, a detector's passes leave 1.14 times what they use at most, so that
-// keeping 1.25 times takes nothing new from the system once they repeat. Trained at many sizes it
-// would keep a set of blocks for each; below kSmall that does not matter.
+// A pass leaves a little more than what it uses at most, in blocks of all its sizes: what is kept
+// must hold that, so that passes that repeat take nothing new from the system (--profile tells both
+// figures). Trained at many picture sizes, a detector would keep a set of blocks for each; below
+// kSmall that does not matter.
 constexpr double kKeep = 1.25;
 constexpr int64_t kSmall = 64 << 20;
 

@@ -182,6 +182,51 @@ TEST_CASE("train: a loss that is not finite leaves the last checkpoint as it is"
                         step)) != std::string::npos);
 }
 
+TEST_CASE("train: a checkpoint whose description was tampered with is refused by name") {
+  const test::TempFolder folder;
+  const std::string data = tiny_shapes(folder), out = folder.path("run");
+  REQUIRE(run(tiny_training(data, out), {"--steps", "1"}) == 0);
+  const std::string checkpoint = out + "/checkpoint.safetensors";
+  const SafetensorsFile whole = read_safetensors(checkpoint);
+  const auto refused = [&](const std::string& key, const std::string& value) {
+    auto metadata = whole.metadata;
+    metadata[key] = value;
+    write_safetensors(checkpoint, whole.tensors, metadata);
+    std::string message;
+    CHECK(run(tiny_training(data, out), {"--steps", "1", "--resume"}, &message) == 1);
+    CHECK(message.find(checkpoint) != std::string::npos);
+    return message;
+  };
+  for (const char* step : {"x", "", "-1", "3x", "99999999999999999999"})
+    CHECK(refused("step", step).find("its 'step' is") != std::string::npos);
+  CHECK(refused("next_batch", "1e3").find("its 'next_batch' is") != std::string::npos);
+  CHECK(refused("settings", "{").find("settings cannot be read") != std::string::npos);
+
+  const auto description = [&](const std::string& name, const nlohmann::json& value) {
+    auto metadata = whole.metadata;
+    auto card = nlohmann::json::parse(metadata.at("detector"));
+    card[name] = value;
+    metadata["detector"] = card.dump();
+    std::string message;
+    try {
+      card_of(metadata, "d.safetensors");
+    } catch (const Error& error) {
+      message = error.what();
+    }
+    CHECK(message.starts_with("d.safetensors: the detector's description"));
+  };
+  description("stem_width", -8);
+  description("fpn_channels", 2000000000);
+  description("head_width", 0);
+  description("freeze_stages", 6);
+  description("bottleneck_stride", "5x5");
+  description("top_down", "cubic");
+  description("classes", nlohmann::json::array());
+  description("short_side", 0);
+  description("long_side", 1);
+  description("anchor_sizes", "many");
+}
+
 TEST_CASE("train: a run is resumed with the settings that it was begun with, or not at all") {
   const test::TempFolder folder;
   const std::string data = tiny_shapes(folder), out = folder.path("run");

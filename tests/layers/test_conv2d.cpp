@@ -14,25 +14,35 @@ using namespace bbam::test;
 
 namespace {
 
+// Calls f(n, i, j, r, c) for each pixel (n, i, j) of x and each tap (r, c) of the kernel of w.
+template <class F>
+void for_each_tap(const Tensor& x, const Tensor& w, F&& f) {
+  for (int64_t n = 0; n < x.dim(0); ++n)
+    for (int64_t i = 0; i < x.dim(1); ++i)
+      for (int64_t j = 0; j < x.dim(2); ++j)
+        for (int64_t r = 0; r < w.dim(1); ++r)
+          for (int64_t c = 0; c < w.dim(2); ++c) f(n, i, j, r, c);
+}
+
+// Where entry k of pixel (n, i, j) of an NHWC shape is; (o, r, c, k) of a weight as well.
+size_t at(const Shape& s, int64_t n, int64_t i, int64_t j, int64_t k) {
+  return size_t(((n * s[1] + i) * s[2] + j) * s[3] + k);
+}
+
 // Scatter form: every input pixel adds to the outputs it reaches. The reference loops gather.
 std::vector<double> scatter_conv(const Tensor& x, const Tensor& w, const Conv2dSpec& s,
                                  const Shape& y) {
   const auto xs = x.to_vector<double>(), ws = w.to_vector<double>();
   std::vector<double> out(size_t(y.size()), 0.0);
-  for (int64_t n = 0; n < x.dim(0); ++n)
-    for (int64_t i = 0; i < x.dim(1); ++i)
-      for (int64_t j = 0; j < x.dim(2); ++j)
-        for (int64_t r = 0; r < w.dim(1); ++r)
-          for (int64_t c = 0; c < w.dim(2); ++c) {
-            const int64_t p = i + s.padding - r * s.dilation, q = j + s.padding - c * s.dilation;
-            if (p < 0 || q < 0 || p % s.stride || q % s.stride) continue;
-            if (p / s.stride >= y[1] || q / s.stride >= y[2]) continue;
-            for (int64_t o = 0; o < w.dim(0); ++o)
-              for (int64_t k = 0; k < w.dim(3); ++k)
-                out[size_t(((n * y[1] + p / s.stride) * y[2] + q / s.stride) * y[3] + o)] +=
-                    xs[size_t(((n * x.dim(1) + i) * x.dim(2) + j) * x.dim(3) + k)] *
-                    ws[size_t(((o * w.dim(1) + r) * w.dim(2) + c) * w.dim(3) + k)];
-          }
+  for_each_tap(x, w, [&](int64_t n, int64_t i, int64_t j, int64_t r, int64_t c) {
+    const int64_t p = i + s.padding - r * s.dilation, q = j + s.padding - c * s.dilation;
+    if (p < 0 || q < 0 || p % s.stride || q % s.stride) return;
+    if (p / s.stride >= y[1] || q / s.stride >= y[2]) return;
+    for (int64_t o = 0; o < w.dim(0); ++o)
+      for (int64_t k = 0; k < w.dim(3); ++k)
+        out[at(y, n, p / s.stride, q / s.stride, o)] +=
+            xs[at(x.shape(), n, i, j, k)] * ws[at(w.shape(), o, r, c, k)];
+  });
   return out;
 }
 
@@ -42,20 +52,14 @@ std::vector<double> stamp_transpose(const Tensor& x, const Tensor& w, const Conv
                                     const Shape& y) {
   const auto xs = x.to_vector<double>(), ws = w.to_vector<double>();
   std::vector<double> out(size_t(y.size()), 0.0);
-  for (int64_t n = 0; n < x.dim(0); ++n)
-    for (int64_t i = 0; i < x.dim(1); ++i)
-      for (int64_t j = 0; j < x.dim(2); ++j)
-        for (int64_t r = 0; r < w.dim(1); ++r)
-          for (int64_t c = 0; c < w.dim(2); ++c) {
-            const int64_t p = i * s.stride + r * s.dilation - s.padding;
-            const int64_t q = j * s.stride + c * s.dilation - s.padding;
-            if (p < 0 || q < 0 || p >= y[1] || q >= y[2]) continue;
-            for (int64_t k = 0; k < w.dim(0); ++k)
-              for (int64_t o = 0; o < w.dim(3); ++o)
-                out[size_t(((n * y[1] + p) * y[2] + q) * y[3] + o)] +=
-                    xs[size_t(((n * x.dim(1) + i) * x.dim(2) + j) * x.dim(3) + k)] *
-                    ws[size_t(((k * w.dim(1) + r) * w.dim(2) + c) * w.dim(3) + o)];
-          }
+  for_each_tap(x, w, [&](int64_t n, int64_t i, int64_t j, int64_t r, int64_t c) {
+    const int64_t p = i * s.stride + r * s.dilation - s.padding;
+    const int64_t q = j * s.stride + c * s.dilation - s.padding;
+    if (p < 0 || q < 0 || p >= y[1] || q >= y[2]) return;
+    for (int64_t k = 0; k < w.dim(0); ++k)
+      for (int64_t o = 0; o < w.dim(3); ++o)
+        out[at(y, n, p, q, o)] += xs[at(x.shape(), n, i, j, k)] * ws[at(w.shape(), k, r, c, o)];
+  });
   return out;
 }
 
