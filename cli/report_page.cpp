@@ -42,11 +42,34 @@ std::string panel(const std::string& inside, const std::string& caption) {
          (caption.empty() ? "" : "<figcaption>" + caption + "</figcaption>") + "</figure>";
 }
 
+// Where the name of a box goes: the first of these places that stays in the picture and covers no
+// name that is there already; above the box if none does.
+PixelBox place_name(const PixelBox& box, float width, float height, const Image& picture,
+                    std::vector<PixelBox>& taken) {
+  const auto at = [&](float x, float y) { return PixelBox{x, y, x + width, y + height}; };
+  const auto free = [&](const PixelBox& place) {
+    const auto overlaps = [&](const PixelBox& name) {
+      return std::max(place.x0, name.x0) < std::min(place.x1, name.x1) &&
+             std::max(place.y0, name.y0) < std::min(place.y1, name.y1);
+    };
+    return place.x0 >= 0 && place.y0 >= 0 && place.x1 <= float(picture.width) &&
+           place.y1 <= float(picture.height) && std::none_of(taken.begin(), taken.end(), overlaps);
+  };
+  const float left = box.x0, right = box.x1 - width, above = box.y0 - height;
+  const std::vector<PixelBox> places{at(left, above),  at(right, above),
+                                     at(left, box.y1), at(right, box.y1),
+                                     at(left, box.y0), at(right, box.y1 - height)};
+  const auto found = std::find_if(places.begin(), places.end(), free);
+  taken.push_back(found == places.end() ? places.front() : *found);
+  return taken.back();
+}
+
 // Boxes as vectors over the picture, their names in the page's own letters.
 std::string boxes_svg(const Image& picture, const std::vector<ExampleBox>& boxes,
                       const ExampleBox* subject) {
-  const double size = std::max(picture.width * 0.05, 8.0);
+  const float size = std::max(float(picture.width) * 0.05f, 8.0f);
   std::string rects, names;  // names last, so that no line crosses them
+  std::vector<PixelBox> taken;
   for (const ExampleBox& b : boxes) {
     const bool is_subject = subject == nullptr || b.box == subject->box;
     const std::string name =
@@ -55,12 +78,10 @@ std::string boxes_svg(const Image& picture, const std::vector<ExampleBox>& boxes
         "<rect{} x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" stroke=\"{}\"/>",
         is_subject ? "" : " class=\"other\"", b.box.x0, b.box.y0, b.box.x1 - b.box.x0,
         b.box.y1 - b.box.y0, css_color(class_color(b.label)));
-    // A name that would leave the picture to the right is written leftwards from the box's end.
-    const bool leftwards = b.box.x0 + 0.64 * size * double(name.size()) > picture.width;
-    names += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{:.1f}\"{}>{}</text>",
-                         leftwards ? b.box.x1 - 0.2 * size : b.box.x0 + 0.25 * size,
-                         b.box.y0 > 1.2 * size ? b.box.y0 - 0.3 * size : b.box.y0 + 1.05 * size,
-                         size, leftwards ? " text-anchor=\"end\"" : "", html_escape(name));
+    const PixelBox place =
+        place_name(b.box, 0.64f * size * float(name.size()), 1.2f * size, picture, taken);
+    names += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{:.1f}\">{}</text>", place.x0,
+                         place.y0 + 0.95f * size, size, html_escape(name));
   }
   return fmt::format("<svg viewBox=\"0 0 {} {}\" aria-hidden=\"true\">{}{}</svg>", picture.width,
                      picture.height, rects, names);

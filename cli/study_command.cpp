@@ -50,15 +50,17 @@ double iou_of(const LabelledObject& object, const Image& truth) {
   return mask_iou(rle_decode(object.foreground), plane(truth, 1), plane(truth, kVoid));
 }
 
-// The photograph with its box, the map inside the box, the mask, the truth.
+// The photograph with its box, the map inside the box, the mask, the truth; `plain`: on a grey
+// ground, for photographs that may not be shown.
 SheetRow sheet_row(const Dataset& dataset, const LabelStore& store, const SheetEntry& entry,
-                   Corners corners) {
+                   Corners corners, bool plain) {
   const Record& record = *entry.record;
   const LabelledImage image = store.read(record.id).value();
   const LabelledObject& object = image.objects[entry.label];
   const int match = matching_objects(dataset, record, image)[entry.label];
-  const Image picture = read_picture(record), mask = decoded(object.foreground),
-              truth = read_masks(record)[size_t(match)];
+  Image picture = read_picture(record);
+  if (plain) std::fill(picture.pixels.begin(), picture.pixels.end(), uint8_t{128});
+  const Image mask = decoded(object.foreground), truth = read_masks(record)[size_t(match)];
   const Tensor map = store.read_map(record.id, object);
   const Color color = class_color(1);
   Image boxed = picture;
@@ -80,6 +82,18 @@ std::vector<SheetEntry> best_to_worst(std::vector<SheetEntry> entries, int count
   for (int64_t i = 0; i < wanted; ++i)
     chosen.push_back(entries[size_t(wanted > 1 ? i * (have - 1) / (wanted - 1) : 0)]);
   return chosen;
+}
+
+void write_sheets(const std::vector<SheetEntry>& chosen, const Dataset& dataset,
+                  const LabelStore& store, Corners corners, const std::string& folder) {
+  for (const bool plain : {false, true}) {
+    std::vector<SheetRow> rows;
+    for (const SheetEntry& entry : chosen)
+      rows.push_back(sheet_row(dataset, store, entry, corners, plain));
+    if (!rows.empty())
+      write_jpeg(folder + (plain ? "/sheet_plain.jpg" : "/sheet.jpg"),
+                 contact_sheet({"photograph", "map", "mask", "truth"}, rows, {240, 180}));
+  }
 }
 
 void publish(const Study& study, int64_t without_map, Session& session, RunRecord& record) {
@@ -145,12 +159,7 @@ void study(const StudyCommandOptions& o, Session& session) {
   warn_of(problems, session);
   check(study.objects() > 0, o.labels, ": has no maps of objects of this split");
   publish(study, without_map, session, record);
-  std::vector<SheetRow> rows;
-  for (const SheetEntry& entry : best_to_worst(std::move(entries), o.sheet))
-    rows.push_back(sheet_row(dataset, store, entry, spec.corners));
-  if (!rows.empty())
-    write_jpeg(o.out + "/sheet.jpg",
-               contact_sheet({"photograph", "map", "mask", "truth"}, rows, {240, 180}));
+  write_sheets(best_to_worst(std::move(entries), o.sheet), dataset, store, spec.corners, o.out);
   record.write(o.out + "/run.json");
 }
 
@@ -162,7 +171,10 @@ void add_study(Program& program) {
       program.add("study", "Mean IoU of the masks that maps, and filled boxes, become");
   command.option("LABELS", o->labels, "folder of bbam pseudo-label").required();
   add_data_options(command, o->data);
-  command.option("--out,-o", o->out, "folder for run.json and sheet.jpg").required();
+  command
+      .option("--out,-o", o->out,
+              "folder for run.json, sheet.jpg and sheet_plain.jpg, which shows no photographs")
+      .required();
   command.option("--sheet", o->sheet, "objects on the sheet, from the best to the worst")
       .between(0, 1000);
   command

@@ -127,6 +127,35 @@ TEST_CASE("report: the page of a whole run") {
         tag);
 }
 
+TEST_CASE("report: names of boxes do not cover each other") {
+  TempFolder folder;
+  write_run(folder.path());
+  Example e = some_example("2007_000032");
+  e.picture = Image(200, 160, 3);
+  e.subject = {{40, 60, 120, 100}, "one", 1};
+  e.labelled = {e.subject, {{40, 60, 121, 100}, "two", 2}, {{38, 60, 120, 101}, "six", 3}};
+  e.detected.clear();
+  write_example(folder.path("objects"), e);
+  REQUIRE(run_command({"report", folder.path()}).status == 0);
+  const std::string page = read_file(folder.path("report.html"));
+  const auto place = [&](const std::string& name) {
+    const size_t end = page.find("\">" + name + "</text>"), begin = page.rfind("<text", end);
+    REQUIRE(end != std::string::npos);
+    const std::string tag = page.substr(begin, end - begin);
+    const auto number = [&](const char* key) { return std::stod(tag.substr(tag.find(key) + 4)); };
+    return std::pair(number(" x=\""), number(" y=\""));
+  };
+  const double size = 10, wide = 3 * 0.64 * size;
+  const std::vector<std::pair<double, double>> places{place("one"), place("two"), place("six")};
+  for (size_t i = 0; i < places.size(); ++i)
+    for (size_t j = 0; j < i; ++j) {
+      CAPTURE(i);
+      CAPTURE(j);
+      CHECK((std::abs(places[i].first - places[j].first) >= wide ||
+             std::abs(places[i].second - places[j].second) >= size));
+    }
+}
+
 TEST_CASE("report: pieces that are missing are left out with a note") {
   TempFolder folder;
   make_folder(folder.path("objects"));

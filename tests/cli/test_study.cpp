@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -32,6 +33,17 @@ Tensor hill() {
       map.push_back(float(0.3 * std::exp(-(x * x + y * y) / (2.0 * 50 * 50))));
     }
   return Tensor::from(map, {9, 12});
+}
+
+// How much of the sheet's first cell is the plain ground.
+double plain_share(const Image& sheet) {
+  int plain = 0;
+  for (int y = 44; y < 224; ++y)
+    for (int x = 8; x < 248; ++x) {
+      const uint8_t* pixel = sheet.at(x, y);
+      plain += std::all_of(pixel, pixel + 3, [](int v) { return std::abs(v - 128) < 8; });
+    }
+  return plain / (240.0 * 180);
 }
 
 }  // namespace
@@ -68,7 +80,12 @@ TEST_CASE("study command: objects meet their truth, whichever classes the labels
     CHECK(study["columns"][0]["from"] == "filled box");
     CHECK(study["columns"][0]["mean_iou"].get<double>() ==
           doctest::Approx(results(labels)["mean_box_iou"].get<double>()));
-    CHECK(read_image(out + "/sheet.jpg").height > 360);
+    const Image sheet = read_image(out + "/sheet.jpg");
+    const Image without_photographs = read_image(out + "/sheet_plain.jpg");
+    CHECK(sheet.height > 360);
+    CHECK(without_photographs.size() == sheet.size());
+    CHECK(plain_share(without_photographs) > 0.7);
+    CHECK(plain_share(sheet) < 0.2);
     const nlohmann::json record = nlohmann::json::parse(read_file(out + "/run.json"));
     CHECK(record["inputs"][1]["path"] == fixture.data);
   }
