@@ -16,6 +16,18 @@ const Fallback kForNoMap{{0.7, 0.8, 0.9, 0.95}, 1.0 / 5};
 const Fallback kForSmallMask{{0.7, 0.8, 0.9, 0.95, 0.96}, 1.0 / 3};
 constexpr double kSmallMask = 1.0 / 5, kSmallBox = 1.0 / 10;
 
+// The first mask that covers enough of the box, else the last.
+Tensor filled_and_refined(const DenseCrf& crf, const PixelRect& box, const Fallback& fallback,
+                          double certainty, Device device) {
+  std::vector<Tensor> starts;
+  for (const double value : fallback.fills)
+    starts.push_back(filled_box(box, value, crf.height(), crf.width(), device));
+  const std::vector<Tensor> masks = refined_masks(crf, starts, certainty);
+  for (const Tensor& mask : masks)
+    if (double(count_ones(mask)) > fallback.enough * double(box.area())) return mask;
+  return masks.back();
+}
+
 class Labeller {
  public:
   Labeller(const Tensor& image, const PseudoLabelOptions& options)
@@ -30,7 +42,8 @@ class Labeller {
         mapped.push_back(k);
       } else {
         const PixelRect box = pixel_rect(objects[k].box, height_, width_);
-        labels[k] = {fill(box, kForNoMap), zero_mask(), LabelSource::kNoMap};
+        labels[k] = {filled_and_refined(crf_, box, kForNoMap, options_.certainty, device_),
+                     zero_mask(), LabelSource::kNoMap};
       }
     }
     if (mapped.empty()) return labels;
@@ -72,8 +85,9 @@ class Labeller {
     for (size_t i = 0; i < mapped.size(); ++i) {
       ObjectLabel& label = labels[mapped[i]];
       const PixelRect box = pixel_rect(objects[mapped[i]].box, height_, width_);
-      label.foreground = or_filled(masks[i], box, label);
-      label.ignore = without(or_filled(masks[mapped.size() + i], box, label), label.foreground);
+      label.foreground = second_attempt(masks[i], box, label);
+      label.ignore =
+          without(second_attempt(masks[mapped.size() + i], box, label), label.foreground);
     }
   }
 
@@ -89,23 +103,10 @@ class Labeller {
                                options_.blur_reference_px);
   }
 
-  // The mask, or its replacement when it covers too little of a small box.
-  Tensor or_filled(const Tensor& mask, const PixelRect& box, ObjectLabel& label) {
-    const bool is_small_box = double(box.area()) < kSmallBox * double(height_ * width_);
-    if (!is_small_box || double(count_ones(mask)) >= kSmallMask * double(box.area())) return mask;
-    label.source = LabelSource::kSmallMask;
-    return fill(box, kForSmallMask);
-  }
-
-  // The first mask that covers enough, else the last.
-  Tensor fill(const PixelRect& box, const Fallback& fallback) {
-    std::vector<Tensor> starts;
-    for (const double value : fallback.fills)
-      starts.push_back(filled_box(box, value, height_, width_, device_));
-    const std::vector<Tensor> masks = refined_masks(crf_, starts, options_.certainty);
-    for (const Tensor& mask : masks)
-      if (double(count_ones(mask)) > fallback.enough * double(box.area())) return mask;
-    return masks.back();
+  Tensor second_attempt(const Tensor& mask, const PixelRect& box, ObjectLabel& label) const {
+    const SecondAttempt result = or_filled_box(crf_, mask, box, options_.certainty);
+    if (result.from_box) label.source = LabelSource::kSmallMask;
+    return result.mask;
   }
 
   Tensor zero_mask() const { return Tensor::zeros({height_, width_}, DType::kU8, device_); }
@@ -133,6 +134,15 @@ std::vector<Tensor> refined_masks(const DenseCrf& crf, const std::vector<Tensor>
   std::vector<Tensor> masks;
   for (int64_t k = 0; k < refined.dim(2); ++k) masks.push_back(above(refined, k, threshold));
   return masks;
+}
+
+SecondAttempt or_filled_box(const DenseCrf& crf, const Tensor& mask, const PixelRect& box,
+                            double certainty) {
+  check_shape(mask, {crf.height(), crf.width()}, "or_filled_box: mask");
+  const bool is_small_box = double(box.area()) < kSmallBox * double(crf.height() * crf.width());
+  if (!is_small_box || double(count_ones(mask)) >= kSmallMask * double(box.area()))
+    return {mask, false};
+  return {filled_and_refined(crf, box, kForSmallMask, certainty, mask.device()), true};
 }
 
 }  // namespace bbam

@@ -63,4 +63,13 @@ std::vector<ObjectLabel> pseudo_labels(const Tensor& image, const std::vector<Ma
 std::vector<Tensor> refined_masks(const DenseCrf& crf, const std::vector<Tensor>& probabilities,
                                   double threshold);
 
+// The authors' second attempt: a mask (H, W) u8 of less than 1/5 of a box that is under 1/10 of the
+// image is replaced by the refined box, as said above; any other is returned as it is.
+struct SecondAttempt {
+  Tensor mask;
+  bool from_box;
+};
+SecondAttempt or_filled_box(const DenseCrf& crf, const Tensor& mask, const PixelRect& box,
+                            double certainty);
+
 }  // namespace bbam

@@ -67,8 +67,12 @@ void Study::add(const Image& picture, const std::vector<StudyObject>& objects) {
     const auto fills = int64_t(spec_.fills.size()), thetas = int64_t(spec_.thetas.size());
     for (int64_t k = 0; k < fills; ++k) masks.push_back(above(refined, k, spec_.certainty));
     for (const double t : spec_.raw) masks.push_back(threshold(map, t));
-    for (int64_t k = 0; k < thetas; ++k)
-      masks.push_back(above(refined, fills + k, spec_.certainty));
+    for (int64_t k = 0; k < thetas; ++k) {
+      const SecondAttempt label =
+          or_filled_box(crf, above(refined, fills + k, spec_.certainty), box, spec_.certainty);
+      columns_[masks.size()].from_boxes += label.from_box;
+      masks.push_back(label.mask);
+    }
     for (int64_t k = fills + thetas; k < fills + thetas + 2; ++k)
       for (const double t : spec_.marginals) masks.push_back(above(refined, k, t));
 

@@ -29,6 +29,9 @@ struct StudySpec {
 struct StudyColumn {
   std::string family, setting;
   std::vector<double> iou;
+  // Of these, masks that a second attempt made from the box (or_filled_box): part of the authors'
+  // label step, but no merit of the map.
+  int64_t from_boxes = 0;
   double mean() const;  // -1 without objects
 };
 

@@ -97,14 +97,17 @@ void write_sheets(const std::vector<SheetEntry>& chosen, const Dataset& dataset,
 }
 
 void publish(const Study& study, int64_t without_map, Session& session, RunRecord& record) {
-  Table table({"mask made from", "setting", "mean IoU"});
+  Table table({"mask made from", "setting", "mean IoU", "from boxes"});
   nlohmann::json rows = nlohmann::json::array();
   for (const StudyColumn& column : study.columns()) {
-    rows.push_back(
-        {{"from", column.family}, {"setting", column.setting}, {"mean_iou", column.mean()}});
+    rows.push_back({{"from", column.family},
+                    {"setting", column.setting},
+                    {"mean_iou", column.mean()},
+                    {"from_boxes", column.from_boxes}});
     const bool is_one_of_many = column.family == "map" && &column != &study.best("map");
     if (is_one_of_many) continue;
-    table.add({column.family, column.setting, fixed(column.mean(), 3)});
+    table.add({column.family, column.setting, fixed(column.mean(), 3),
+               column.from_boxes > 0 ? std::to_string(column.from_boxes) : ""});
   }
   session.out << fmt::format("{} objects with a map, {} without\n\n", study.objects(), without_map)
               << table;
@@ -186,7 +189,8 @@ void add_study(Program& program) {
       "Compares, on objects that have a map and a true mask (void pixels do not count): the\n"
       "filled box; the filled box refined by the CRF from several probabilities; the map,\n"
       "rescaled inside its box, above its best single threshold; the map through the authors'\n"
-      "label step at several theta, and through the paper's at several marginals.");
+      "label step at several theta, and through the paper's at several marginals. The authors'\n"
+      "step replaces a small mask of a small box by the refined box; how often is counted.");
   command.action([o](Session& session) { study(*o, session); });
 }
 

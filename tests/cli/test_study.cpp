@@ -61,6 +61,26 @@ TEST_CASE("study: a filled box, a map and their refinements are told apart on a 
   CHECK_THROWS_AS(study.best("other"), Error);
 }
 
+TEST_CASE("study: METHOD A7, masks that a second attempt made from the box are counted") {
+  std::vector<float> elsewhere(size_t(9 * 12), 0.f);
+  elsewhere[0] = 1;
+  StudySpec spec;
+  spec.thetas = {0.85, 0.2};
+  Study study(spec);
+  // 3600 of 43200 pixels: under 1/10 of the picture; the second box is over it.
+  const Tensor map = Tensor::from(elsewhere, {9, 12});
+  study.add(disc_picture(false), {{map, {90, 60, 150, 120}, disc_picture(true)},
+                                  {map, {60, 30, 180, 150}, disc_picture(true)}});
+  for (const StudyColumn& column : study.columns()) {
+    const bool is_authors = column.family == "map, authors' label step";
+    CAPTURE(column.family);
+    CHECK(column.from_boxes == (is_authors ? 1 : 0));
+    if (!is_authors) continue;
+    CHECK(column.iou[0] > 0.2);
+    CHECK(column.iou[1] == 0);
+  }
+}
+
 TEST_CASE("study command: objects meet their truth, whichever classes the labels were made with") {
   const test::ExplainFixture fixture;
   const std::string labels = fixture.folder.path("o"), out = fixture.folder.path("study");
