@@ -199,7 +199,9 @@ void add_attribute(Program& program) {
       program.add("attribute",
                   "The bounding-box attribution map of objects in one image, as heat map and .npy");
   command.option("--image", o->image, "photograph, JPEG or PNG").required();
-  command.option("--out", o->out, "folder to write, new or empty; objects/ID/ for each object")
+  command
+      .option("--out", o->out,
+              "folder to write, new, empty or of the same run; objects/ID/ for each object")
       .required();
   command.option("--box", o->box, "x0,y0,x1,y1 in pixels of the photograph, half-open");
   command.option("--class", o->class_name, "of the box");

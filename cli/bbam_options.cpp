@@ -154,7 +154,7 @@ std::vector<Switch> label_switches() {
                        +AT(label.map_scale),
                        "how the paper's labels bring a map to [0, 1] before the CRF"),
       number("blur-reference", 0, kMany, +AT(label.blur_reference_px),
-             "short side of the photographs that the authors' blur is meant for; others get it in "
+             "long side of the photographs that the authors' blur is meant for; others get it in "
              "proportion; 0: the same pixels for all"),
       number("certainty", 0, 1, +AT(label.certainty),
              "CRF probability of a foreground pixel in the authors' labels and in fallbacks"),
@@ -221,8 +221,9 @@ void add_solver_switches(Command& command, ExplainSwitches& switches) {
       .one_of({"paper", "authors"});
   for (const Switch& s : solver_switches()) add(command, s, switches);
   command.flag("--scale-stride,!--no-scale-stride", switches.scale_stride,
-               "strides are meant for images whose short side is 800 pixels; others get them in "
-               "proportion (on unless --no-scale-stride)");
+               "strides, adaptive or fixed, are meant for images whose short side is 800 pixels or "
+               "whose long side is 1333; others get them in proportion (on unless "
+               "--no-scale-stride)");
 }
 
 void add_label_switches(Command& command, ExplainSwitches& switches) {

@@ -1,4 +1,4 @@
-// The commands of the program; each is a file of its own (DESIGN "The command line").
+// The commands of the program; each is a file of its own.
 #pragma once
 #include "cli/command.h"
 

@@ -34,11 +34,13 @@ void add_data_options(Command& command, DataOptions& options) {
   command.option("--data", options.data, "folder of the data set, in VOC or COCO layout")
       .required();
   command.option("--layout", options.layout, "auto: by what the folder holds")
-      .one_of({"auto", "voc", "coco", "folder"});
+      .one_of({"auto", "voc", "coco"});
   command.option("--split", options.split,
                  "VOC: a list in ImageSets; COCO: instances_SPLIT.json and the folder SPLIT");
-  command.option("--classes", options.classes,
-                 "keep only these, as labels 1, 2, ... in this order; all if not given");
+  command.option(
+      "--classes", options.classes,
+      "keep only these, as labels 1, 2, ... in this order; all if not given. Files that are "
+      "written keep the data set's own numbers");
 }
 
 Dataset open_dataset(const DataOptions& options, Session& session,
@@ -50,8 +52,6 @@ Dataset open_dataset(const DataOptions& options, Session& session,
   } else if (options.layout == "coco") {
     dataset = read_coco(options.data + "/annotations/instances_" + options.split + ".json",
                         options.data + "/" + options.split, wanted);
-  } else if (options.layout == "folder") {
-    dataset = read_folder(options.data);
   } else {
     dataset = read_dataset(options.data, options.split, wanted);
   }

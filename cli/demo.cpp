@@ -120,12 +120,14 @@ class Demo {
     }
   }
 
-  // The tables and tiles of the page, from what the stages have found.
+  // The tiles of the page, from what the stages have found; they have tables of their own.
   void summarise() {
     const json detected = result_of("detect")["boxes"], labelled = result_of("labels");
     std::map<std::string, Best> best = best_of_study();
     const int64_t objects = labelled["objects"];
-    const double seconds = labelled["seconds"]["solve"].get<double>() / double(objects);
+    const int64_t solved = objects - labelled["fallbacks"]["no_map"].get<int64_t>();
+    const double seconds =
+        labelled["seconds"]["solve"].get<double>() / double(std::max<int64_t>(1, solved));
     const double ap50 = detected["voc_ap50"], mask_iou = labelled["mean_mask_iou"];
     json& results = record_.results();
     results = {{"voc_ap50", ap50}, {"mean_mask_iou", mask_iou}, {"seconds_per_object", seconds}};
@@ -139,18 +141,7 @@ class Demo {
              "of the filled box refined by the CRF alone"),
         tile(fixed(mask_iou, 2), fmt::format("of the masks that BBAM made of {} boxes", objects)),
         tile(fixed(seconds, 1) + " s",
-             fmt::format("for each object, {} iterations", options_.iterations))};
-    json rows = json::array();
-    for (const char* family : {"filled box", "filled box + CRF", "map"})
-      rows.push_back({family, best[family].setting, iou_text(best[family].iou, 3)});
-    rows.push_back({"map + CRF", "the masks that were written", fixed(mask_iou, 3)});
-    const json columns = {"mask made from", "setting", "mean IoU"};
-    results["tables"] = {{{"title", "Masks against the truth"},
-                          {"note",
-                           "Of several settings the best: fill probabilities of the box, "
-                           "thresholds of the map itself."},
-                          {"columns", columns},
-                          {"rows", rows}}};
+             fmt::format("for each map, {} iterations", options_.iterations))};
   }
 
   // By family; empty without a study.
@@ -195,7 +186,9 @@ void add_demo(Program& program) {
   command.option("--steps", options->steps, "of training the detector").between(1, 1e7);
   command.option("--objects", options->objects, "to make masks of").between(1, 1e6);
   command.option("--iterations", options->iterations, "of each object's mask").between(1, 1e6);
-  command.footer("Runs shapes, train detector, detect, pseudo-label and report, and says how.");
+  command.footer(
+      "Runs shapes, train detector, detect, pseudo-label and study, says how, and writes the "
+      "page.");
   command.action([options](Session& session) { Demo(*options, session).run(); });
 }
 

@@ -40,6 +40,16 @@ void draw_detections(Image& picture, const std::vector<Detected>& found, const D
                       class_color(d.label));
 }
 
+std::vector<std::string> with_folders_opened(const std::vector<std::string>& paths) {
+  std::vector<std::string> pictures;
+  for (const std::string& path : paths) {
+    const bool is_folder = std::filesystem::is_directory(path);
+    const auto more = is_folder ? pictures_in(path) : std::vector<std::string>{path};
+    pictures.insert(pictures.end(), more.begin(), more.end());
+  }
+  return pictures;
+}
+
 // Drawn pictures are called as their photographs: they must meet neither these nor each other.
 void check_drawn(const DetectOptions& o) {
   namespace fs = std::filesystem;
@@ -93,7 +103,7 @@ void detect_files(const DetectOptions& o, LoadedDetector& detector, Session& ses
 void detect_data(const DetectOptions& o, LoadedDetector& detector, Session& session,
                  RunRecord& record) {
   DataOptions data = o.data;
-  if (data.classes.empty()) data.classes = detector.card.classes;
+  data.classes = detector.card.classes;
   const Dataset dataset = open_dataset(data, session);
   check(dataset.classes == detector.card.classes, data.data,
         ": its classes are not the detector's");
@@ -104,7 +114,9 @@ void detect_data(const DetectOptions& o, LoadedDetector& detector, Session& sess
   check(problems.size() < dataset.records.size(), data.data, ": none of the ",
         dataset.records.size(), " pictures could be used");
   const BoxScores scores = evaluate_boxes(dataset, results);
-  session.out << table_of(scores, dataset);
+  const Table table = table_of(scores, dataset);
+  session.out << table;
+  record.results()["tables"] = {table.json("Detections")};
   record.results()["boxes"] = json_of(scores, dataset);
   record.results()["pictures_passed_over"] = problems.size();
   record.input(data.data);
@@ -156,11 +168,11 @@ void add_detect(Program& program) {
   auto o = std::make_shared<DetectOptions>();
   Command command = program.add("detect", "Boxes of a trained detector, drawn and as COCO json");
   command.option("--weights", o->weights, "detector.safetensors of bbam train detector").required();
-  command.option("IMAGE", o->images, "photographs");
+  command.option("IMAGE", o->images, "photographs, or folders of them");
   command.option("--data", o->data.data,
                  "a data set instead: detects on a split and prints its AP");
   command.option("--layout", o->data.layout, "of --data; auto: by what the folder holds")
-      .one_of({"auto", "voc", "coco", "folder"});
+      .one_of({"auto", "voc", "coco"});
   command.option("--split", o->data.split, "of --data");
   command.option("--score", o->score, "least score of what is listed and drawn").between(0, 1);
   command.option("--data-score", o->data_score, "least score with --data, where AP wants low ones")
@@ -168,6 +180,7 @@ void add_detect(Program& program) {
   command.option("--out,-o", o->out, "folder for the drawn pictures, detections.json and run.json");
   command.action([o](Session& session) {
     check(o->images.empty() != o->data.data.empty(), "give either photographs or --data");
+    o->images = with_folders_opened(o->images);
     if (!o->out.empty()) {
       check_drawn(*o);
       make_folder(o->out);

@@ -25,6 +25,8 @@ void list_devices(const DevicesOptions& options, Session& session) {
                                peaks.gbytes_per_s, name, peaks.blas, peaks.dnn)
                 << std::flush;
   }
+  if (const std::string why = cuda::why_none(); !why.empty())
+    session.out << "\nno CUDA device: " << why << '\n';
 }
 
 }  // namespace

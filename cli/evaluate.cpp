@@ -48,8 +48,6 @@ auto of_file(const std::string& path, F&& compare) {
 
 void evaluate(const std::string& what, const EvaluateOptions& options, Session& session) {
   const Dataset dataset = open_dataset(options.data, session);
-  check(!dataset.classes.empty(), options.data.data,
-        ": a plain folder has nothing to compare with");
   if (what == "semantic") {
     const SemanticScores scores = evaluate_semantic(dataset, options.results);
     if (scores.missing > 0)

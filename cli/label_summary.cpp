@@ -84,18 +84,14 @@ Rows second_rows(const std::map<std::string, double>& seconds, int64_t objects) 
   return rows;
 }
 
-void print(std::ostream& out, const std::vector<std::string>& columns, const Rows& rows) {
+// The last row is the sum of the others.
+Table table_of(const std::vector<std::string>& columns, const Rows& rows) {
   Table table(columns);
   for (const auto& row : rows) {
     if (&row == &rows.back() && rows.size() > 1) table.add_rule();
     table.add(row);
   }
-  out << table;
-}
-
-json table_json(const std::string& title, const std::vector<std::string>& columns,
-                const Rows& rows) {
-  return {{"title", title}, {"columns", columns}, {"rows", rows}};
+  return table;
 }
 
 }  // namespace
@@ -128,16 +124,14 @@ std::vector<Instance> labelled_instances(const LabelRun& run) {
 void summarise(const LabelRun& run, std::ostream& out, json& results) {
   const MaskScores scores = scores_of(run);
   const Counts counts = counts_of(run, "");
-  const Rows objects = object_rows(run, scores);
-  const std::vector<std::string> second_columns{"stage", "seconds", "per object"};
   const auto seconds = seconds_of(run);
-  const Rows times = second_rows(seconds, counts.objects);
+  const Table objects = table_of(kObjectColumns, object_rows(run, scores));
+  const Table times =
+      table_of({"stage", "seconds", "per object"}, second_rows(seconds, counts.objects));
   const auto passed_over =
       std::count_if(run.images.begin(), run.images.end(),
                     [](const LabelledImage& image) { return !image.problem.empty(); });
-  print(out, kObjectColumns, objects);
-  out << '\n';
-  print(out, second_columns, times);
+  out << objects << '\n' << times;
   if (passed_over > 0) out << '\n' << passed_over << " images were passed over\n";
 
   results["images"] = int64_t(run.images.size()) - passed_over;
@@ -153,8 +147,7 @@ void summarise(const LabelRun& run, std::ostream& out, json& results) {
         {{"value", percent(scores.mean_mask_iou())}, {"label", "mean IoU of the label, %"}}};
   }
   results["seconds"] = seconds;
-  results["tables"] = {table_json("Pseudo labels", kObjectColumns, objects),
-                       table_json("Seconds of the pseudo labels", second_columns, times)};
+  results["tables"] = {objects.json("Pseudo labels"), times.json("Seconds of the pseudo labels")};
 }
 
 }  // namespace bbam

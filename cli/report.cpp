@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
@@ -24,13 +25,13 @@ std::string text_of(const ordered_json& value) {
   return text;
 }
 
-void read_tables(const ordered_json& results, ReportData& data) {
+void read_tables(const ordered_json& results, const std::string& stage, ReportData& data) {
   // A stage's own headline stands in for one of the whole run.
   const bool first = data.headline.empty();
   for (const auto& tile : results.value("headline", ordered_json::array()))
     if (first) data.headline.emplace_back(text_of(tile.at("value")), text_of(tile.at("label")));
   for (const auto& entry : results.value("tables", ordered_json::array())) {
-    ReportTable table{entry.value("title", ""), entry.value("note", ""), {}, {}};
+    ReportTable table{entry.value("title", ""), stage, entry.value("note", ""), {}, {}};
     for (const auto& column : entry.at("columns")) table.columns.push_back(text_of(column));
     for (const auto& row : entry.at("rows")) {
       table.rows.emplace_back();
@@ -64,6 +65,14 @@ void read_facts(const ordered_json& record, ReportData& data) {
     data.settings.emplace_back(name, text_of(value));
 }
 
+// Tables of one title, as two runs of a command leave them, are told apart by their stage.
+void name_stages(std::vector<ReportTable>& tables) {
+  std::map<std::string, int> count;
+  for (const ReportTable& table : tables) ++count[table.title];
+  for (ReportTable& table : tables)
+    if (count[table.title] > 1 && !table.stage.empty()) table.title += ": " + table.stage;
+}
+
 // `stage` is the folder's name below the run, "" for the run itself.
 void read_record(const fs::path& path, const std::string& stage, ReportData& data) {
   if (!fs::exists(path)) return;
@@ -72,7 +81,7 @@ void read_record(const fs::path& path, const std::string& stage, ReportData& dat
     const ordered_json stages = record.value("seconds", ordered_json::object());
     for (const auto& [name, seconds] : stages.items())
       data.seconds.emplace_back(stage.empty() ? name : stage + ": " + name, seconds);
-    if (record.contains("results")) read_tables(record["results"], data);
+    if (record.contains("results")) read_tables(record["results"], stage, data);
     if (stage.empty() || data.facts.empty())
       read_facts(record, data);
     else
@@ -137,6 +146,7 @@ ReportData read_report_data(const std::string& folder) {
     read_log(stage / "log.csv", stage.filename().string(), data);
     read_examples(stage / "objects", data);
   }
+  name_stages(data.tables);
   const bool empty = data.facts.empty() && data.logs.empty() && data.examples.empty();
   check(!empty, folder, ": holds no run.json, log.csv or objects/ that could be shown",
         data.problems.empty() ? "" : "; " + data.problems[0]);

@@ -16,7 +16,7 @@
 namespace bbam {
 
 struct ReportTable {
-  std::string title, note;
+  std::string title, stage, note;
   std::vector<std::string> columns;
   std::vector<std::vector<std::string>> rows;
 };

@@ -38,7 +38,8 @@ void make_shapes(const ShapesCommandOptions& options, Session& session) {
 void add_shapes(Program& program) {
   auto options = std::make_shared<ShapesCommandOptions>();
   Command command = program.add("shapes", "Generated data set with exact masks, in VOC layout");
-  command.option("--out", options->out, "folder to write, new or empty").required();
+  command.option("--out", options->out, "folder to write, new, empty or of the same run")
+      .required();
   command.option("--train", options->shapes.train, "pictures of the split train").between(1, 1e6);
   command.option("--val", options->shapes.val, "pictures of the split val").between(1, 1e6);
   command.option("--width", options->shapes.width, "of a picture, in pixels").between(32, 4096);

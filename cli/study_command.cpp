@@ -111,6 +111,7 @@ void publish(const Study& study, int64_t without_map, Session& session, RunRecor
   }
   session.out << fmt::format("{} objects with a map, {} without\n\n", study.objects(), without_map)
               << table;
+  record.results()["tables"] = {table.json("Masks, with and without maps")};
   record.results()["study"] = {
       {"objects", study.objects()}, {"objects_without_map", without_map}, {"columns", rows}};
 }
@@ -128,6 +129,7 @@ void study(const StudyCommandOptions& o, Session& session) {
   if (corners != settings.end() && corners->second == std::vector<std::string>{"aligned"})
     spec.corners = Corners::kAligned;
   spec.blur_reference_px = o.blur_reference;
+  const RunRecord::Stage stage(record, "compare");
   Study study(spec);
   std::vector<SheetEntry> entries;
   std::vector<std::string> problems;

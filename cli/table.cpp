@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "tensor/check.h"
 
@@ -15,6 +16,13 @@ void Table::add(std::vector<std::string> cells) {
 }
 
 void Table::add_rule() { rows_.emplace_back(); }
+
+nlohmann::json Table::json(const std::string& title) const {
+  nlohmann::json rows = nlohmann::json::array();
+  for (size_t i = 1; i < rows_.size(); ++i)
+    if (!rows_[i].empty()) rows.push_back(rows_[i]);
+  return {{"title", title}, {"columns", rows_[0]}, {"rows", rows}};
+}
 
 std::ostream& operator<<(std::ostream& out, const Table& table) {
   std::vector<size_t> widths(table.rows_[0].size());

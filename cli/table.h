@@ -1,5 +1,6 @@
 // Aligned tables for the terminal: the first column to the left, the others to the right.
 #pragma once
+#include <nlohmann/json_fwd.hpp>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -12,6 +13,8 @@ class Table {
   // As many cells as the header has; throws Error otherwise.
   void add(std::vector<std::string> cells);
   void add_rule();
+  // As the report page shows it: {title, columns, rows}.
+  nlohmann::json json(const std::string& title) const;
   friend std::ostream& operator<<(std::ostream& out, const Table& table);
 
  private:

@@ -98,29 +98,18 @@ Dataset read_dataset(const std::string& root, const std::string& split,
   if (fs::exists(json)) return read_coco(json, root + "/" + split, options);
   check(!fs::is_directory(root + "/annotations"), json, ": no such file; is \"", split,
         "\" a split of this COCO data set?");
-  check(options.classes.empty(), root, ": is a plain folder of pictures, which has no classes");
-  return read_folder(root);
+  fail(root, ": is in neither VOC layout (ImageSets/", split, ".txt) nor COCO layout (",
+       "annotations/instances_", split, ".json)");
 }
 
-Dataset read_folder(const std::string& root) {
-  check(fs::is_directory(root), root, ": no such folder");
-  std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(root))
-    if (is_picture_name(entry.path())) paths.push_back(entry.path());
+std::vector<std::string> pictures_in(const std::string& folder) {
+  check(fs::is_directory(folder), folder, ": no such folder");
+  std::vector<std::string> paths;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (is_picture_name(entry.path())) paths.push_back(entry.path().string());
+  check(!paths.empty(), folder, ": holds no .jpg, .jpeg or .png file");
   std::sort(paths.begin(), paths.end());
-
-  Dataset dataset;
-  for (const fs::path& path : paths) try {
-      const ImageSize size = read_image_size(path.string());
-      dataset.records.push_back({.id = path.filename().string(),
-                                 .image_path = path.string(),
-                                 .width = size.width,
-                                 .height = size.height});
-    } catch (const Error& error) {
-      dataset.problems.push_back(join(error.what(), "; passed over"));
-    }
-  finish_records(dataset, {}, paths.size(), root);
-  return dataset;
+  return paths;
 }
 
 bool has_masks(const Record& record) {

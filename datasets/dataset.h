@@ -59,12 +59,12 @@ struct DatasetOptions {
 };
 
 // Reads the split of the VOC layout (a folder with ImageSets), else of the COCO layout
-// (annotations/instances_SPLIT.json, pictures in SPLIT/), else every picture of a plain folder.
+// (annotations/instances_SPLIT.json, pictures in SPLIT/). Throws Error for a folder of neither.
 Dataset read_dataset(const std::string& root, const std::string& split,
                      const DatasetOptions& options = {});
 
-// Every JPEG and PNG file of the folder itself, by name; no objects, no classes.
-Dataset read_folder(const std::string& root);
+// Paths of the folder's own JPEG and PNG files, by name; throws Error when there are none.
+std::vector<std::string> pictures_in(const std::string& folder);
 
 // The record's photograph; throws Error where its size is not what the annotation says.
 Image read_picture(const Record& record);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every file, function, test and option that docs/index.md names must exist.
+# What the tables of docs/index.md name must exist: files, functions, tests, options.
 set -u
 index=docs/index.md
 problems=$(

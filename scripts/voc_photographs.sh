@@ -4,7 +4,7 @@
 #
 #   scripts/voc_photographs.sh DATA WEIGHTS OUT
 #
-# DATA     a folder in PASCAL VOC layout, with lists train_aug and val
+# DATA     a folder in PASCAL VOC layout, with lists train_aug and Segmentation/val
 # WEIGHTS  an ImageNet ResNet-50 of the MSRA flavour (.pth, .pkl or .safetensors)
 # OUT      folder for everything that is made; what is there already is gone on with
 #
@@ -24,14 +24,14 @@ if [ ! -f "$out/detector/detector.safetensors" ]; then
     --anchor-sizes 16,32,64,128,256 --rois-per-image 128 --checkpoint-every 100 --threads "$threads"
 fi
 if [ ! -f "$out/detections/run.json" ]; then
-  "$bbam" detect --weights "$out/detector/detector.safetensors" --data "$data" --split val \
+  "$bbam" detect --weights "$out/detector/detector.safetensors" --data "$data" --split Segmentation/val \
     --out "$out/detections" --threads "$threads"
 fi
 for preset in authors paper; do
-  "$bbam" pseudo-label --weights "$out/detector/detector.safetensors" --data "$data" --split val \
+  "$bbam" pseudo-label --weights "$out/detector/detector.safetensors" --data "$data" --split Segmentation/val \
     --classes $classes --objects "$objects" --objects-seed 1 --preset $preset --label $preset \
     --out "$out/labels-$preset" --examples 12 --threads "$threads"
-  "$bbam" study "$out/labels-$preset" --data "$data" --split val --classes $classes \
+  "$bbam" study "$out/labels-$preset" --data "$data" --split Segmentation/val --classes $classes \
     --out "$out/study-$preset" --threads "$threads"
 done
 "$bbam" report "$out"

@@ -31,13 +31,15 @@ std::atomic<int64_t> audit_violations{0};
 // A pass leaves a little more than what it uses at most, in blocks of all its sizes: what is kept
 // must hold that, so that passes that repeat take nothing new from the system (--profile tells both
 // figures). Trained at many picture sizes, a detector would keep a set of blocks for each; below
-// kSmall that does not matter.
-constexpr double kKeep = 1.25;
+// kSmall that does not matter. On a GPU taking a block costs more and nothing else wants the
+// memory: there all but a rest for the vendor libraries' own needs may be held.
+constexpr double kKeep = 1.25, kShareOfGpu = 0.9;
 constexpr int64_t kSmall = 64 << 20;
 
 class Pool {
  public:
-  explicit Pool(Device device) : device_(device) {}
+  explicit Pool(Device device)
+      : device_(device), gpu_bytes_(device.is_cuda() ? cuda::memory_bytes(device.index) : 0) {}
 
   // Takes a cached block of [bytes, 1.25 bytes + 4096], else a new one; `*bytes` becomes its size.
   void* take(size_t* bytes) {
@@ -99,10 +101,10 @@ class Pool {
     size_t bytes;
   };
 
-  // A full device may still be full of cached blocks of other sizes: drop them and try once more.
-  // Main memory does not refuse, it ends the process: there the cache is bounded beforehand.
+  // The cache is bounded beforehand: main memory does not refuse, it ends the process. A device may
+  // still be full, of cached blocks of other sizes too: drop them and try once more.
   void* take_new(size_t bytes) {
-    if (device_.is_cpu()) trim(int64_t(bytes));
+    trim(int64_t(bytes));
     try {
       return runtime::allocate(device_, bytes);
     } catch (const Error&) {
@@ -112,11 +114,16 @@ class Pool {
     return runtime::allocate(device_, bytes);
   }
 
-  // Releases what has been free the longest, until a new block leaves no more than kKeep times the
-  // peak of what was in use.
+  int64_t most_held(int64_t used) const {
+    if (device_.is_cuda()) return int64_t(kShareOfGpu * double(gpu_bytes_));
+    return int64_t(kKeep * double(std::max({stats_.peak_bytes, used, kSmall})));
+  }
+
+  // Releases what has been free the longest, until a new block leaves no more than most_held().
   void trim(int64_t bytes) {
-    const int64_t used = stats_.in_use_bytes + bytes;
-    const auto most = int64_t(kKeep * double(std::max({stats_.peak_bytes, used, kSmall})));
+    const int64_t used = stats_.in_use_bytes + bytes, most = most_held(used);
+    if (device_.is_cuda() && !by_age_.empty() && used + stats_.cached_bytes > most)
+      synchronize(device_);
     while (!by_age_.empty() && used + stats_.cached_bytes > most) {
       const auto oldest = by_age_.begin();
       const auto [memory, size] = oldest->second;
@@ -136,6 +143,7 @@ class Pool {
   }
 
   Device device_;
+  size_t gpu_bytes_;
   std::mutex mutex_;
   // What is free, by the number under which it was given back, and its sizes with these numbers.
   std::map<int64_t, Cached> by_age_;

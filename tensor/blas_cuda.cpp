@@ -13,8 +13,8 @@ namespace bbam {
 namespace {
 
 void check_status(cublasStatus_t status, const char* call, int line) {
-  check(status == CUBLAS_STATUS_SUCCESS, __FILE__, ":", line, ": ", call, ": ",
-        cublasGetStatusString(status));
+  if (status != CUBLAS_STATUS_SUCCESS)
+    cuda::fail_call(call, __FILE__, line, cublasGetStatusString(status));
 }
 #define BBAM_CUBLAS(call) check_status((call), #call, __LINE__)
 

@@ -15,6 +15,12 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A fault of a device or its libraries, after which nothing that the device holds can be trusted:
+// no Error, so that nobody who passes over a bad picture passes over this. It ends the program.
+struct DeviceError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 template <class... Parts>
 std::string join(const Parts&... parts) {
   std::ostringstream text;

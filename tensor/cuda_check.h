@@ -1,4 +1,4 @@
-// Turns every CUDA library status into an exception with the call, file and line.
+// Turns every CUDA library status into a DeviceError with the call, file and line.
 // Only for files that are built with CUDA=1 (*_cuda.cpp) and for parallel.h under nvcc.
 #pragma once
 #include <cuda_runtime.h>
@@ -7,8 +7,13 @@
 
 namespace bbam::cuda {
 
+[[noreturn]] inline void fail_call(const char* call, const char* file, int line,
+                                   const char* reason) {
+  throw DeviceError(join(file, ":", line, ": ", call, ": ", reason));
+}
+
 inline void check_status(cudaError_t status, const char* call, const char* file, int line) {
-  if (status != cudaSuccess) fail(file, ":", line, ": ", call, ": ", cudaGetErrorString(status));
+  if (status != cudaSuccess) fail_call(call, file, line, cudaGetErrorString(status));
 }
 
 }  // namespace bbam::cuda

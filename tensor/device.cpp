@@ -29,7 +29,9 @@ Device parse_device(const std::string& text) {
     if (to_string(device) == wanted) return device;
     present += (present.empty() ? "" : ", ") + to_string(device);
   }
-  fail("device '", text, "' is not here; this program can run on: ", present);
+  const std::string why = cuda::why_none();
+  fail("device '", text, "' is not here; this program can run on: ", present,
+       why.empty() ? "" : "; no CUDA device: ", why);
 }
 
 Stream stream_of(Device device) {

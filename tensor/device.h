@@ -62,10 +62,12 @@ void fill_bytes(Device device, void* memory, int value, size_t bytes);
 // The CUDA half of the above: device_cuda.cpp, or device_nocuda.cpp whose calls throw.
 namespace cuda {
 int device_count();
+std::string why_none();  // why there are no devices; "" where nothing is known to be wrong
 std::string describe(int index);
 void* stream(int index);
 void synchronize(int index);
 void* allocate(int index, size_t bytes);
+size_t memory_bytes(int index);
 void release(int index, void* memory) noexcept;
 void copy(void* to, const void* from, size_t bytes, int index);  // either side may be host memory
 void fill_bytes(int index, void* memory, int value, size_t bytes);

@@ -12,21 +12,24 @@
 namespace bbam::cuda {
 namespace {
 
-// cudaGetDeviceCount fails on a machine without a driver; that is "no devices", not an error.
-int count_devices() {
+// cudaGetDeviceCount fails on a machine without a driver, or with one that is too old; that is "no
+// devices", with a reason, not an error.
+struct Found {
   int count = 0;
-  if (cudaGetDeviceCount(&count) != cudaSuccess) {
-    cudaGetLastError();
-    return 0;
-  }
-  return count;
+  cudaError_t status = cudaGetDeviceCount(&count);
+};
+
+const Found& found() {
+  static const Found once;
+  return once;
 }
 
 }  // namespace
 
-int device_count() {
-  static const int count = count_devices();
-  return count;
+int device_count() { return found().status == cudaSuccess ? found().count : 0; }
+
+std::string why_none() {
+  return found().status == cudaSuccess ? "" : cudaGetErrorString(found().status);
 }
 
 std::string describe(int index) {
@@ -55,12 +58,19 @@ void* allocate(int index, size_t bytes) {
   BBAM_CUDA(cudaSetDevice(index));
   void* memory = nullptr;
   const cudaError_t status = cudaMalloc(&memory, bytes);
-  if (status != cudaSuccess) {
+  if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    fail("out of memory: ", bytes, " bytes on cuda:", index, " could not be had (",
-         cudaGetErrorString(status), "); use a smaller batch or image");
+    fail("out of memory: ", bytes, " bytes on cuda:", index,
+         " could not be had; use a smaller batch or image");
   }
+  BBAM_CUDA(status);
   return memory;
+}
+
+size_t memory_bytes(int index) {
+  cudaDeviceProp properties{};
+  BBAM_CUDA(cudaGetDeviceProperties(&properties, index));
+  return properties.totalGlobalMem;
 }
 
 void release(int index, void* memory) noexcept {

@@ -10,10 +10,12 @@ namespace {
 }  // namespace
 
 int device_count() { return 0; }
+std::string why_none() { return "this program was built without CUDA"; }
 std::string describe(int) { refuse(); }
 void* stream(int) { refuse(); }
 void synchronize(int) { refuse(); }
 void* allocate(int, size_t) { refuse(); }
+size_t memory_bytes(int) { refuse(); }
 void release(int, void*) noexcept {}
 void copy(void*, const void*, size_t, int) { refuse(); }
 void fill_bytes(int, void*, int, size_t) { refuse(); }

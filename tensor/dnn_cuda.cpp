@@ -16,14 +16,23 @@ namespace bbam {
 namespace {
 
 void check_status(cudnnStatus_t status, const char* call, int line) {
-  check(status == CUDNN_STATUS_SUCCESS, __FILE__, ":", line, ": ", call, ": ",
-        cudnnGetErrorString(status));
+  if (status != CUDNN_STATUS_SUCCESS)
+    cuda::fail_call(call, __FILE__, line, cudnnGetErrorString(status));
 }
 #define BBAM_CUDNN(call) check_status((call), #call, __LINE__)
 
+// What cuDNN files under "not supported" although the machine's installation is at fault.
+bool is_installation(cudnnStatus_t status) {
+  return status == CUDNN_STATUS_NOT_SUPPORTED_INCOMPATIBLE_CUDA_DRIVER ||
+         status == CUDNN_STATUS_NOT_SUPPORTED_INCOMPATIBLE_CUDART ||
+         status == CUDNN_STATUS_NOT_SUPPORTED_RUNTIME_PREREQUISITE_MISSING ||
+         status == CUDNN_STATUS_NOT_SUPPORTED_SUBLIBRARY_UNAVAILABLE;
+}
+
 // False when cuDNN has no kernel for what is asked; any other failure throws.
 bool is_supported(cudnnStatus_t status, const char* call, int line) {
-  if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED) return false;
+  if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED && !is_installation(status))
+    return false;
   check_status(status, call, line);
   return true;
 }

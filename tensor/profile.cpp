@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -12,6 +11,7 @@
 
 #include "tensor/allocator.h"
 #include "tensor/check.h"
+#include "tensor/files.h"
 
 namespace bbam {
 namespace profile {
@@ -109,20 +109,18 @@ std::string table() {
 
 void write_trace(const std::string& path) {
   const std::lock_guard lock(log().mutex);
-  std::FILE* file = std::fopen(path.c_str(), "w");
-  check(file != nullptr, path, ": the trace cannot be written there");
-  fmt::print(file, "{{\"traceEvents\":[\n");
+  FileWriter file(path);
+  file.write("{\"traceEvents\":[\n");
   for (size_t i = 0; i < log().events.size(); ++i) {
     const Event& event = log().events[i];
-    fmt::print(file,
-               "{}{{\"name\":\"{}\",\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},"
-               "\"args\":{{\"flops\":{},\"bytes\":{}}}}}",
-               i ? ",\n" : "", event.label, event.thread, 1e6 * (event.start_s - log().start_s),
-               1e6 * event.seconds, event.flops, event.bytes);
+    file.write(fmt::format(
+        "{}{{\"name\":\"{}\",\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},"
+        "\"args\":{{\"flops\":{},\"bytes\":{}}}}}",
+        i ? ",\n" : "", event.label, event.thread, 1e6 * (event.start_s - log().start_s),
+        1e6 * event.seconds, event.flops, event.bytes));
   }
-  fmt::print(file, "\n]}}\n");
-  const bool written = std::ferror(file) == 0;
-  check((std::fclose(file) == 0) && written, path, ": the trace could not be written whole");
+  file.write("\n]}\n");
+  file.commit();
 }
 
 }  // namespace profile

@@ -67,6 +67,9 @@ int main(int argc, char** argv) {
   const int status = context.run();
   if (context.shouldExit()) return status;  // --help, --list-test-cases
   if (list_gradients) bbam::test::print_gradcheck_table();
-  fmt::print("[skipped] {} test cases\n", bbam::test::skipped_test_cases);
+  std::string devices;
+  for (const bbam::Device device : bbam::available_devices())
+    devices += (devices.empty() ? "" : ", ") + bbam::to_string(device);
+  fmt::print("[devices] {}\n[skipped] {} test cases\n", devices, bbam::test::skipped_test_cases);
   return status;
 }

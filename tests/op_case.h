@@ -1,4 +1,4 @@
-// One description of an op, six checks (STYLE "Tests"):
+// One description of an op, six checks:
 //   1 shape and values against an independent oracle, f32 and f64
 //   2 gradients against central differences in double
 //   3 every back end and device against the reference loops

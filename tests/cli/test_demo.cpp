@@ -31,7 +31,7 @@ TEST_CASE("demo: every stage runs, leaves its record, and the page is written") 
   const auto record = nlohmann::json::parse(read_file(out + "/run.json"));
   CHECK(record["results"]["headline"].size() == 5);
   const std::string page = read_file(out + "/report.html");
-  for (const char* part : {"Masks against the truth", "Stage train", "train: train detector",
+  for (const char* part : {"Detections", "Pseudo labels", "Stage train", "train: train detector",
                            "labels: solve", "All settings"})
     CHECK_MESSAGE(contains(page, part), part);
 

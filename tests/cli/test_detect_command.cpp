@@ -5,6 +5,7 @@
 
 #include "cli/detector_file.h"
 #include "cli/instances_json.h"
+#include "datasets/dataset.h"
 #include "datasets/image.h"
 #include "tensor/files.h"
 #include "tests/cli/run_command.h"
@@ -46,6 +47,22 @@ struct Fixture {
 };
 
 }  // namespace
+
+TEST_CASE("detect command: a folder stands for its pictures") {
+  const Fixture f;
+  const std::string out = f.folder.path("out");
+  const auto detected = [&](const std::vector<std::string>& pictures) {
+    std::filesystem::remove_all(out);
+    std::vector<std::string> line{"detect", "--weights", f.weights, "--out", out};
+    line.insert(line.end(), pictures.begin(), pictures.end());
+    REQUIRE(run_command(line).status == 0);
+    return read_file(out + "/detections.json");
+  };
+  const std::vector<std::string> pictures = pictures_in(f.voc + "/JPEGImages");
+  REQUIRE(pictures.size() > 1);
+  CHECK(detected({f.voc + "/JPEGImages"}) == detected(pictures));
+  CHECK(is_error(run_command({"detect", "--weights", f.weights, f.voc}), "holds no .jpg"));
+}
 
 TEST_CASE("detect command: pictures, one of them bad") {
   const Fixture f;

@@ -156,6 +156,21 @@ TEST_CASE("report: names of boxes do not cover each other") {
     }
 }
 
+TEST_CASE("report: tables of one title are told apart by their stage") {
+  TempFolder folder;
+  for (const char* stage : {"one", "two"}) {
+    make_folder(folder.path(stage));
+    write_file(folder.path(std::string(stage) + "/run.json"),
+               R"({"results": {"tables": [{"title": "Masks", "columns": ["x"], "rows": [["1"]]},
+                   {"title": "Only )" +
+                   std::string(stage) + R"(", "columns": [], "rows": []}]}})");
+  }
+  REQUIRE(run_command({"report", folder.path()}).status == 0);
+  const std::string page = read_file(folder.path("report.html"));
+  for (const char* title : {"Masks: one<", "Masks: two<", "Only one<", "Only two<"})
+    CHECK_MESSAGE(contains(page, title), title);
+}
+
 TEST_CASE("report: pieces that are missing are left out with a note") {
   TempFolder folder;
   make_folder(folder.path("objects"));

@@ -98,6 +98,10 @@ TEST_CASE("study command: objects meet their truth, whichever classes the labels
     const nlohmann::json study = results(out)["study"];
     CHECK(study["objects"] == results(labels)["objects"]);
     CHECK(study["columns"][0]["from"] == "filled box");
+    const nlohmann::json table = results(out)["tables"][0];
+    CHECK(table["title"] == "Masks, with and without maps");
+    CHECK(table["rows"][0][0] == "filled box");
+    CHECK(table["rows"][0].size() == table["columns"].size());
     CHECK(study["columns"][0]["mean_iou"].get<double>() ==
           doctest::Approx(results(labels)["mean_box_iou"].get<double>()));
     const Image sheet = read_image(out + "/sheet.jpg");

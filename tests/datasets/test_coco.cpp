@@ -198,27 +198,22 @@ TEST_CASE("coco: bad images and files") {
                        Contains("instances_test.json: no such file"), Error);
 }
 
-TEST_CASE("dataset: a plain folder of pictures") {
+TEST_CASE("dataset: a plain folder of pictures is no data set") {
   const test::TempFolder folder;
   write_jpeg(folder.path("b.JPG"), Image(8, 6, 3));
   write_png(folder.path("a.png"), Image(3, 4, 1));
   write_file(folder.path("notes.txt"), "not a picture");
-  write_file(folder.path("c.jpeg"), "neither");
-  const Dataset dataset = read_dataset(folder.path(), "any");
-  REQUIRE(dataset.records.size() == 2);
-  CHECK(dataset.records[0].id == "a.png");
-  CHECK(dataset.records[0].size() == ImageSize{3, 4});
-  CHECK(dataset.records[1].size() == ImageSize{8, 6});
-  REQUIRE(dataset.problems.size() == 1);
-  CHECK(doctest::String(dataset.problems[0].c_str()) ==
-        doctest::Contains("c.jpeg: is neither a JPEG nor a PNG"));
+  CHECK(pictures_in(folder.path()) ==
+        std::vector<std::string>{folder.path("a.png"), folder.path("b.JPG")});
+  CHECK_THROWS_WITH_AS(read_dataset(folder.path(), "val"),
+                       doctest::Contains("neither VOC layout (ImageSets/val.txt) nor COCO layout"),
+                       Error);
   CHECK_THROWS_WITH_AS(read_dataset(folder.path("none"), ""), doctest::Contains("no such folder"),
                        Error);
-  CHECK_THROWS_WITH_AS(read_dataset(folder.path(), "any", {.classes = {"cat"}}),
-                       doctest::Contains("has no classes"), Error);
-  const test::TempFolder empty;
-  CHECK_THROWS_WITH_AS(read_dataset(empty.path(), ""), doctest::Contains("names no pictures"),
+  CHECK_THROWS_WITH_AS(pictures_in(folder.path("none")), doctest::Contains("no such folder"),
                        Error);
+  const test::TempFolder empty;
+  CHECK_THROWS_WITH_AS(pictures_in(empty.path()), doctest::Contains("holds no .jpg"), Error);
 }
 
 TEST_CASE("coco: the real subset has the objects that its description counts") {

@@ -106,7 +106,7 @@ TEST_CASE("pool2d: extents are PyTorch's, in floor and in ceil mode") {
   CHECK(pooled_extent(112, floor) == 56);
   CHECK(pooled_extent(161, floor) == 81);
   CHECK(pooled_extent(120, floor) == 60);
-  CHECK(pooled_extent(120, ceil) == 61);  // PEERS 2.5: 240 -> 120 -> 61
+  CHECK(pooled_extent(120, ceil) == 61);  // 240 -> 120 -> 61, as in Caffe
   CHECK(pooled_extent(5, {.kernel = 2, .stride = 3, .padding = 1, .ceil_mode = true}) == 2);
   CHECK(pooled_extent(1, {.ceil_mode = true}) == 1);  // the only window sticks out
   CHECK(pooled_extent(1, {.kernel = 3, .ceil_mode = true}) == 0);
