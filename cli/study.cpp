@@ -13,7 +13,8 @@ namespace bbam {
 namespace {
 
 constexpr const char *kBox = "filled box", *kBoxCrf = "filled box + CRF", *kMap = "map",
-                     *kAuthors = "map, authors' label step", *kPaper = "map, paper's label step",
+                     *kAuthors = "map, authors' label step",
+                     *kPaper = "map by extremes, paper's label step",
                      *kRank = "map by rank, paper's label step";
 
 Tensor as_tensor(const Image& mask) { return Tensor::from(mask.pixels, {mask.height, mask.width}); }

@@ -49,7 +49,8 @@ class Study {
 
   const std::vector<StudyColumn>& columns() const { return columns_; }
   // The setting with the greatest mean of a family: "filled box", "filled box + CRF", "map",
-  // "map, authors' label step", "map, paper's label step", "map by rank, paper's label step".
+  // "map, authors' label step", "map by extremes, paper's label step", "map by rank, paper's label
+  // step".
   const StudyColumn& best(const std::string& family) const;
   int64_t objects() const { return int64_t(columns_.front().iou.size()); }
 

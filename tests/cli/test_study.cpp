@@ -57,7 +57,7 @@ TEST_CASE("study: a filled box, a map and their refinements are told apart on a 
   CHECK(study.best("filled box").mean() == doctest::Approx(3.14159 / 4).epsilon(0.01));
   CHECK(study.best("map").mean() > 0.85);
   CHECK(study.best("map, authors' label step").mean() > 0.95);
-  CHECK(study.best("map, paper's label step").mean() > 0.95);
+  CHECK(study.best("map by extremes, paper's label step").mean() > 0.95);
   CHECK_THROWS_AS(study.best("other"), Error);
 }
 
