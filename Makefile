@@ -151,7 +151,8 @@ $(BUILD)/%/command: FORCE
 $(BUILD)/host/%_cuda.o: FILE_FLAGS := $(addprefix -isystem ,$(CUDA_INCLUDES))
 # The evaluators round as the reference tools do: a product and a sum are not fused into one step.
 $(BUILD)/host/datasets/%.o: FILE_FLAGS := -ffp-contract=off
-# So does the CRF's lattice: on which side of a face a point falls changes what it is blurred with.
+# So do the CRF's lattice, where the side of a face on which a point falls changes what it is blurred
+# with, and NMS, whose boxes must not hang on the device.
 $(BUILD)/cpu/segmenters/lattice_build.cu.o $(BUILD)/cpu/layers/nms.cu.o: FILE_FLAGS := -ffp-contract=off
 $(BUILD)/cuda/segmenters/lattice_build.cu.o $(BUILD)/cuda/layers/nms.cu.o: FILE_FLAGS := -fmad=false -Xcompiler -ffp-contract=off
 

@@ -2,6 +2,7 @@
 // after the other. Stopped and started again, it goes on with the stage that was under way.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iterator>
 #include <map>
@@ -130,15 +131,14 @@ class Demo {
         labelled["seconds"]["solve"].get<double>() / double(std::max<int64_t>(1, solved));
     const double ap50 = detected["voc_ap50"], mask_iou = labelled["mean_mask_iou"];
     json& results = record_.results();
-    results = {{"voc_ap50", ap50}, {"mean_mask_iou", mask_iou}, {"seconds_per_object", seconds}};
+    results = {{"voc_ap50", ap50}, {"mean_mask_iou", mask_iou}, {"seconds_per_map", seconds}};
     results["headline"] = {
         tile(percent(ap50) + " %",
              fmt::format("average precision (IoU 0.5) of the detector on {} pictures that it has "
                          "not seen",
                          options_.val)),
-        tile(iou_text(best["filled box"].iou, 2), "mean IoU of the filled box with the true mask"),
-        tile(iou_text(best["filled box + CRF"].iou, 2),
-             "of the filled box refined by the CRF alone"),
+        tile(iou_text(best["filled box"].iou), "mean IoU of the filled box with the true mask"),
+        tile(iou_text(best["filled box + CRF"].iou), "of the filled box refined by the CRF alone"),
         tile(fixed(mask_iou, 2), fmt::format("of the masks that BBAM made of {} boxes", objects)),
         tile(fixed(seconds, 1) + " s",
              fmt::format("for each map, {} iterations", options_.iterations))};
@@ -157,7 +157,7 @@ class Demo {
     return best;
   }
 
-  static std::string iou_text(double iou, int digits) { return iou < 0 ? "-" : fixed(iou, digits); }
+  static std::string iou_text(double iou) { return iou < 0 ? "-" : fixed(iou, 2); }
 
   static json tile(const std::string& value, const std::string& label) {
     return {{"value", value}, {"label", label}};

@@ -85,7 +85,7 @@ Rows second_rows(const std::map<std::string, double>& seconds, int64_t objects) 
 }
 
 // The last row is the sum of the others.
-Table table_of(const std::vector<std::string>& columns, const Rows& rows) {
+Table table_with_sum(const std::vector<std::string>& columns, const Rows& rows) {
   Table table(columns);
   for (const auto& row : rows) {
     if (&row == &rows.back() && rows.size() > 1) table.add_rule();
@@ -125,9 +125,9 @@ void summarise(const LabelRun& run, std::ostream& out, json& results) {
   const MaskScores scores = scores_of(run);
   const Counts counts = counts_of(run, "");
   const auto seconds = seconds_of(run);
-  const Table objects = table_of(kObjectColumns, object_rows(run, scores));
+  const Table objects = table_with_sum(kObjectColumns, object_rows(run, scores));
   const Table times =
-      table_of({"stage", "seconds", "per object"}, second_rows(seconds, counts.objects));
+      table_with_sum({"stage", "seconds", "per object"}, second_rows(seconds, counts.objects));
   const auto passed_over =
       std::count_if(run.images.begin(), run.images.end(),
                     [](const LabelledImage& image) { return !image.problem.empty(); });

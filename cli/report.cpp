@@ -31,7 +31,7 @@ void read_tables(const ordered_json& results, const std::string& stage, ReportDa
   for (const auto& tile : results.value("headline", ordered_json::array()))
     if (first) data.headline.emplace_back(text_of(tile.at("value")), text_of(tile.at("label")));
   for (const auto& entry : results.value("tables", ordered_json::array())) {
-    ReportTable table{entry.value("title", ""), stage, entry.value("note", ""), {}, {}};
+    ReportTable table{entry.value("title", ""), stage, {}, {}};
     for (const auto& column : entry.at("columns")) table.columns.push_back(text_of(column));
     for (const auto& row : entry.at("rows")) {
       table.rows.emplace_back();

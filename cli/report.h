@@ -2,7 +2,7 @@
 //
 // It is built from what the stages leave in a folder; whatever is missing is left out, with a note:
 //   run.json             of the whole run; */run.json of its stages. Of `results`, the page shows
-//                          tables:   [{title, note, columns: [...], rows: [[...], ...]}]
+//                          tables:   [{title, columns: [...], rows: [[...], ...]}]
 //                          headline: [{value, label}]
 //   log.csv, */log.csv   the training log: column step, and a column for each loss
 //   objects/ID/, */objects/ID/   examples (cli/example.h)
@@ -16,7 +16,7 @@
 namespace bbam {
 
 struct ReportTable {
-  std::string title, stage, note;
+  std::string title, stage;
   std::vector<std::string> columns;
   std::vector<std::vector<std::string>> rows;
 };

@@ -179,7 +179,6 @@ std::string table_html(const ReportTable& table) {
     html += "</tr>";
   }
   html += "</tbody></table></div>";
-  if (!table.note.empty()) html += "<p class=\"note\">" + html_escape(table.note) + "</p>";
   return html + "</div>";
 }
 

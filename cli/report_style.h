@@ -37,7 +37,6 @@ h3 { font-size: 17px; letter-spacing: -0.01em; margin: 0; }
 p { margin: 0 0 12px; max-width: 74ch; }
 .lead { font-size: 19px; line-height: 1.55; color: var(--soft); }
 .note { color: var(--soft); font-size: 14.5px; }
-.scroll + .note { margin: 12px 2px 0; }
 a { color: var(--accent); }
 figure { margin: 0; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 22px;

@@ -1,5 +1,4 @@
 #include "cli/run_record.h"
-#include "cli/json_text.h"
 
 #include <fmt/format.h>
 #include <oneapi/dnnl/dnnl.h>
@@ -10,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "cli/json_text.h"
 #include "tensor/check.h"
 #include "tensor/files.h"
 #include "tensor/profile.h"

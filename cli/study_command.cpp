@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/commands.h"
 #include "cli/data_options.h"
@@ -129,7 +130,7 @@ void study(const StudyCommandOptions& o, Session& session) {
   if (corners != settings.end() && corners->second == std::vector<std::string>{"aligned"})
     spec.corners = Corners::kAligned;
   spec.blur_reference_px = o.blur_reference;
-  const RunRecord::Stage stage(record, "compare");
+  std::optional<RunRecord::Stage> stage(std::in_place, record, "compare");
   Study study(spec);
   std::vector<SheetEntry> entries;
   std::vector<std::string> problems;
@@ -165,6 +166,7 @@ void study(const StudyCommandOptions& o, Session& session) {
   check(study.objects() > 0, o.labels, ": has no maps of objects of this split");
   publish(study, without_map, session, record);
   write_sheets(best_to_worst(std::move(entries), o.sheet), dataset, store, spec.corners, o.out);
+  stage.reset();
   record.write(o.out + "/run.json");
 }
 

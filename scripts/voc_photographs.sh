@@ -28,7 +28,8 @@ if [ ! -f "$out/detections/run.json" ]; then
     --out "$out/detections" --threads "$threads"
 fi
 for preset in authors paper; do
-  "$bbam" pseudo-label --weights "$out/detector/detector.safetensors" --data "$data" --split Segmentation/val \
+  "$bbam" pseudo-label --weights "$out/detector/detector.safetensors" \
+    --data "$data" --split Segmentation/val \
     --classes $classes --objects "$objects" --objects-seed 1 --preset $preset --label $preset \
     --out "$out/labels-$preset" --examples 12 --threads "$threads"
   "$bbam" study "$out/labels-$preset" --data "$data" --split Segmentation/val --classes $classes \

@@ -112,6 +112,7 @@ TEST_CASE("study command: objects meet their truth, whichever classes the labels
     CHECK(plain_share(sheet) < 0.2);
     const nlohmann::json record = nlohmann::json::parse(read_file(out + "/run.json"));
     CHECK(record["inputs"][1]["path"] == fixture.data);
+    CHECK(record["seconds"].contains("compare"));
   }
   const test::CommandResult none = test::run_command(
       {"study", labels, "--data", fixture.data, "--out", out, "--classes", "ring"});
