@@ -23,6 +23,13 @@ struct Threshold {
   }
 };
 
+struct OneInside {
+  const float* x;
+  const uint8_t* mask;
+  float* y;
+  HD void operator()(int64_t i) const { y[i] = mask[i] ? 1.f : x[i]; }
+};
+
 struct Without {
   const uint8_t *a, *b;
   uint8_t* y;
@@ -60,6 +67,14 @@ Tensor above(const Tensor& stacked, int64_t k, double threshold) {
 }
 Tensor below(const Tensor& stacked, int64_t k, double threshold) {
   return compare(stacked, k, threshold, -1);
+}
+
+Tensor one_inside(const Tensor& map, const Tensor& mask) {
+  check_shape(mask, {map.dim(0), map.dim(1)}, "one_inside: mask");
+  Tensor y = Tensor::empty_like(map);
+  parallel_for("one_inside", y.stream(), y.size(),
+               OneInside{map.data<float>(), mask.data<uint8_t>(), y.mutable_data<float>()});
+  return y;
 }
 
 Tensor without(const Tensor& a, const Tensor& b) {

@@ -11,6 +11,8 @@ Tensor stack_maps(const std::vector<Tensor>& maps);
 // 1 where channel k of (H, W, K) is above / below the threshold: (H, W) u8.
 Tensor above(const Tensor& stacked, int64_t k, double threshold);
 Tensor below(const Tensor& stacked, int64_t k, double threshold);
+// A copy of a map (H, W) f32 that is 1 where the mask (H, W) u8 is.
+Tensor one_inside(const Tensor& map, const Tensor& mask);
 // a and not b: (H, W) u8.
 Tensor without(const Tensor& a, const Tensor& b);
 int64_t count_ones(const Tensor& mask);

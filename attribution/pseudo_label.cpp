@@ -16,12 +16,14 @@ const Fallback kForNoMap{{0.7, 0.8, 0.9, 0.95}, 1.0 / 5};
 const Fallback kForSmallMask{{0.7, 0.8, 0.9, 0.95, 0.96}, 1.0 / 3};
 constexpr double kSmallMask = 1.0 / 5, kSmallBox = 1.0 / 10;
 
-// The first mask that covers enough of the box, else the last.
+// The first mask that covers enough of the box, else the last. `certain`: a mask whose pixels the
+// CRF is given as 1.
 Tensor filled_and_refined(const DenseCrf& crf, const PixelRect& box, const Fallback& fallback,
-                          double certainty, Device device) {
+                          const Tensor& certain, double certainty) {
   std::vector<Tensor> starts;
   for (const double value : fallback.fills)
-    starts.push_back(filled_box(box, value, crf.height(), crf.width(), device));
+    starts.push_back(
+        one_inside(filled_box(box, value, crf.height(), crf.width(), certain.device()), certain));
   const std::vector<Tensor> masks = refined_masks(crf, starts, certainty);
   for (const Tensor& mask : masks)
     if (double(count_ones(mask)) > fallback.enough * double(box.area())) return mask;
@@ -42,8 +44,9 @@ class Labeller {
         mapped.push_back(k);
       } else {
         const PixelRect box = pixel_rect(objects[k].box, height_, width_);
-        labels[k] = {filled_and_refined(crf_, box, kForNoMap, options_.certainty, device_),
-                     zero_mask(), LabelSource::kNoMap};
+        const Tensor none = zero_mask();
+        labels[k] = {filled_and_refined(crf_, box, kForNoMap, none, options_.certainty), none,
+                     LabelSource::kNoMap};
       }
     }
     if (mapped.empty()) return labels;
@@ -142,7 +145,7 @@ SecondAttempt or_filled_box(const DenseCrf& crf, const Tensor& mask, const Pixel
   const bool is_small_box = double(box.area()) < kSmallBox * double(crf.height() * crf.width());
   if (!is_small_box || double(count_ones(mask)) >= kSmallMask * double(box.area()))
     return {mask, false};
-  return {filled_and_refined(crf, box, kForSmallMask, certainty, mask.device()), true};
+  return {filled_and_refined(crf, box, kForSmallMask, mask, certainty), true};
 }
 
 }  // namespace bbam

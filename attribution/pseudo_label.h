@@ -64,7 +64,8 @@ std::vector<Tensor> refined_masks(const DenseCrf& crf, const std::vector<Tensor>
                                   double threshold);
 
 // The authors' second attempt: a mask (H, W) u8 of less than 1/5 of a box that is under 1/10 of the
-// image is replaced by the refined box, as said above; any other is returned as it is.
+// image is replaced by the refined box, as said above, in which the mask's pixels stay certain; any
+// other is returned as it is.
 struct SecondAttempt {
   Tensor mask;
   bool from_box;

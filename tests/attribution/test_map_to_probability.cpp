@@ -34,6 +34,34 @@ double blurred_at(const std::vector<float>& x, int64_t h, int64_t w, int64_t row
   return sum / weights;
 }
 
+// A row of pixels, θ = 0.75 and a blur of one pixel; aligned corners and as many cells as pixels,
+// so that nothing is resized. `ranked`: the row after the division by its rank.
+std::vector<float> check_authors(const std::vector<float>& row, const PixelRect& box,
+                                 const std::vector<double>& ranked) {
+  const auto n = int64_t(row.size());
+  const double side = std::exp(-0.5), long_side = 1e9;
+  const auto mirrored = [&](int64_t i) { return ranked[size_t(i < 0 ? 1 : i == n ? n - 2 : i)]; };
+  std::vector<double> expected(row.size(), 0);
+  for (int64_t i = box.x0; i < box.x1; ++i)
+    expected[size_t(i)] =
+        (mirrored(i) + side * (mirrored(i - 1) + mirrored(i + 1))) / (1 + 2 * side);
+  const auto [least, greatest] = std::minmax_element(expected.begin(), expected.end());
+  std::vector<float> values;
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const Tensor map = Tensor::from(row, {1, n}).to(device);
+    values =
+        authors_probability(map, box, 0.75, 1, n, Corners::kAligned, long_side).to_vector<float>();
+    REQUIRE(values.size() == row.size());
+    for (int64_t i = 0; i < n; ++i) {
+      const bool inside = i >= box.x0 && i < box.x1;
+      CHECK(values[size_t(i)] ==
+            close_to(inside ? (expected[size_t(i)] - *least) / *greatest : 0.0, 1e-6, 1));
+    }
+  }
+  return values;
+}
+
 }  // namespace
 
 TEST_CASE("map: METHOD A7, rescaled to [0, 1] inside the box and zero outside") {
@@ -71,26 +99,24 @@ TEST_CASE("map: a constant map becomes zero or one, not NaN") {
 }
 
 TEST_CASE("map: METHOD A7, the authors rescale the whole map before it is cut to the box") {
-  // Aligned corners and as many cells as pixels: nothing is resized. The least value lies outside
-  // the box, so none inside becomes 0. 10 pixels and θ = 0.75: the value at rank 2 is 0.8.
+  // The least value lies outside the box, so none inside becomes 0. 10 pixels and θ = 0.75: the
+  // value at rank 2 is 0.8.
   const std::vector<float> row{0, 0.6f, 0.6f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.8f, 0.9f, 1, 0};
-  const PixelRect box{1, 0, 11, 1};
-  const double theta = 0.75, long_side = 1e9;  // a blur of one pixel
-  std::vector<float> ranked;
+  std::vector<double> ranked;
   for (size_t i = 0; i < row.size(); ++i)
-    ranked.push_back(i < 1 || i > 10 ? 0 : std::min(row[i] / 0.8f, 1.f));
-  const double side = std::exp(-0.5), total = 1 + 2 * side;
-  for (const Device device : available_devices()) {
-    const Tensor map = Tensor::from(row, {1, 12}).to(device);
-    const auto values = authors_probability(map, box, theta, 1, 12, Corners::kAligned, long_side)
-                            .to_vector<float>();
-    for (size_t i = 1; i <= 10; ++i) {
-      const double expected = (ranked[i] + side * (ranked[i - 1] + ranked[i + 1])) / total;
-      CHECK(std::abs(values[i] - expected) <= 1e-6);
-    }
-    CHECK(values[0] == 0);
-    CHECK(values[11] == 0);
-  }
+    ranked.push_back(i < 1 || i > 10 ? 0 : std::min(row[i] / 0.8, 1.0));
+  check_authors(row, {1, 0, 11, 1}, ranked);
+}
+
+TEST_CASE("map: METHOD A7, the authors rescale once more after the blur") {
+  // One certain pixel: its blur has a peak of 0.45, which is brought back to 1.
+  const std::vector<float> sparse{0, 0, 0, 0.3f, 0, 0, 0, 0};
+  const auto values = check_authors(sparse, {1, 0, 7, 1}, {0, 0, 0, 1, 0, 0, 0, 0});
+  CHECK(values[3] == 1);
+  CHECK(values[2] == close_to(std::exp(-0.5)));
+  // A box that is the image: the least value is taken off, then the greatest divides, not the
+  // range.
+  check_authors({0.2f, 0.8f, 0, 0.8f}, {0, 0, 4, 1}, {0.25, 1, 0, 1});
 }
 
 TEST_CASE("map: METHOD A7, the share 1 - theta of the box reaches 1") {

@@ -31,6 +31,20 @@ TEST_CASE("masks: METHOD A7, above and below are strict and read one channel") {
   CHECK(MemoryAudit::violations() == 0);
 }
 
+TEST_CASE("masks: METHOD A7, a map is certain inside a mask and itself elsewhere") {
+  const MemoryAudit audit;
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const Tensor map = Tensor::from<float>({0, 0.5f, 0.7f, -1, 2, 0.25f}, {2, 3}, device);
+    const Tensor mask = Tensor::from<uint8_t>({1, 0, 1, 0, 0, 1}, {2, 3}, device);
+    CHECK(one_inside(map, mask).to_vector<float>() == std::vector<float>{1, 0.5f, 1, -1, 2, 1});
+    CHECK(map.to_vector<float>()[0] == 0);
+    const Tensor wrong = Tensor::zeros({3, 2}, DType::kU8, device);
+    CHECK_THROWS_AS(one_inside(map, wrong), Error);
+  }
+  CHECK(MemoryAudit::violations() == 0);
+}
+
 TEST_CASE("masks: METHOD A7, a mask without another, and the ones it has") {
   for (const Device device : available_devices()) {
     CAPTURE(to_string(device));

@@ -28,10 +28,10 @@ def disc_picture(inner):
     return np.stack([level + t for t in texture], -1).astype(np.uint8)
 
 
-def hill_map():
-    """12 x 16 cells of 25 pixels, highest above and left of the disc's middle."""
+def hill_map(at=(185, 140)):
+    """12 x 16 cells of 25 pixels, highest at (x, y): above and left of the disc's middle."""
     y, x = np.mgrid[:12, :16] * 25 + 12.5
-    return 0.4 * np.exp(-((y - 140) ** 2 + (x - 185) ** 2) / (2.0 * 90**2))
+    return 0.4 * np.exp(-((y - at[1]) ** 2 + (x - at[0]) ** 2) / (2.0 * 90**2))
 
 
 def resize_axis(values, out, aligned):
@@ -60,8 +60,7 @@ def rescaled_inside(box):
     return in_box((full - inside.min()) / (inside.max() - inside.min()), box)
 
 
-def rescaled_whole(box):
-    coarse = hill_map()
+def rescaled_whole(coarse, box):
     coarse = (coarse - coarse.min()) / (coarse.max() - coarse.min())
     return in_box(at_image_size(coarse, aligned=True), box)
 
@@ -112,17 +111,23 @@ def paper(picture, box):
     return probability > 0.8, (probability >= 0.2) & ~(probability > 0.8)
 
 
-def authors(picture, box):
+def authors(picture, box, coarse):
     inside = []
     for theta in (0.85, 0.2):
-        start = in_box(blurred(divided_by_rank(rescaled_whole(box), box, theta), box), box)
-        inside.append(refined(picture, start) > 0.9)
+        ranked = divided_by_rank(rescaled_whole(coarse, box), box, theta)
+        start = in_box(blurred(ranked, box), box)
+        mask = refined(picture, (start - start.min()) / start.max()) > 0.9
+        if mask.sum() < area(box) / 5 and area(box) < HEIGHT * WIDTH / 10:
+            print("theta", theta, "covers", mask.sum(), "of", area(box), "at first")
+            mask = filled(picture, box, FILLS, 1 / 3, certain=mask)[0]
+        inside.append(mask)
     return inside[0], inside[1] & ~inside[0]
 
 
-def filled(picture, box, fills, enough):
+def filled(picture, box, fills, enough, certain=False):
     """The chosen mask, its fill's index, and the pixels that each fill would leave."""
-    masks = [refined(picture, in_box(fill, box)) > 0.9 for fill in fills]
+    starts = [np.where(certain, 1.0, in_box(fill, box)) for fill in fills]
+    masks = [refined(picture, start) > 0.9 for start in starts]
     covered = [mask.sum() for mask in masks]
     chosen = next((k for k, n in enumerate(covered) if n > enough * area(box)), len(fills) - 1)
     return masks[chosen], chosen, covered
@@ -139,7 +144,9 @@ def main():
 
     for inner in (112, 60):
         store(f"paper_{inner}", paper(disc_picture(inner), LARGE_BOX))
-        store(f"authors_{inner}", authors(disc_picture(inner), LARGE_BOX))
+        store(f"authors_{inner}", authors(disc_picture(inner), LARGE_BOX, hill_map()))
+    # A small box whose map leaves a small mask, which a second attempt keeps and extends.
+    store("second_attempt", authors(disc_picture(60), SMALL_BOX[1], hill_map((330, 80))))
     cases = [(inner, box, FILLS[:4], 1 / 5) for inner, box in BOXES_WITHOUT_MAP]
     cases.append((*SMALL_BOX, FILLS, 1 / 3))
     for k, (inner, box, fills, enough) in enumerate(cases):
