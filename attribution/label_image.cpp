@@ -34,7 +34,7 @@ LabelImage paint_labels(const std::vector<PaintedObject>& objects, int64_t heigh
   check(objects.size() < kIgnoreLabel, objects.size(), " objects in one image; at most 254");
   const auto pixels = size_t(height * width);
   std::vector<int> owner(pixels, kNobody);
-  std::vector<uint8_t> in_band(pixels, 0), in_conflict(pixels, 0);
+  std::vector<uint8_t> ignored(pixels, 0);
   for (const size_t k : smallest_first(objects)) {
     const PaintedObject& object = objects[k];
     check(object.class_label >= 1 && object.class_label < kIgnoreLabel, "class ",
@@ -45,7 +45,7 @@ LabelImage paint_labels(const std::vector<PaintedObject>& objects, int64_t heigh
                               ? pixels_of(object.ignore, height, width, "paint_labels: ignore")
                               : nullptr;
     for (size_t i = 0; i < pixels; ++i) {
-      if (band && band[i]) in_band[i] = 1;
+      if (band && band[i]) ignored[i] = 1;
       if (!foreground[i]) continue;
       if (owner[i] == kNobody) {
         owner[i] = int(k);
@@ -53,17 +53,16 @@ LabelImage paint_labels(const std::vector<PaintedObject>& objects, int64_t heigh
       }
       const PaintedObject& smallest = objects[size_t(owner[i])];
       if (smallest.class_label != object.class_label && !lies_inside(smallest.box, object.box))
-        in_conflict[i] = 1;
+        ignored[i] = 1;
     }
   }
   std::vector<uint8_t> classes(pixels), indices(pixels);
   for (size_t i = 0; i < pixels; ++i) {
-    const bool ignored = in_conflict[i] || (owner[i] == kNobody && in_band[i]);
-    const bool owned = owner[i] >= 0;
-    classes[i] = ignored ? kIgnoreLabel
-                 : owned ? uint8_t(objects[size_t(owner[i])].class_label)
-                         : 0;
-    indices[i] = ignored ? kIgnoreLabel : owned ? uint8_t(owner[i] + 1) : 0;
+    const bool owned = owner[i] != kNobody;
+    classes[i] = ignored[i] ? kIgnoreLabel
+                 : owned    ? uint8_t(objects[size_t(owner[i])].class_label)
+                            : 0;
+    indices[i] = ignored[i] ? kIgnoreLabel : owned ? uint8_t(owner[i] + 1) : 0;
   }
   return {Tensor::from(classes, {height, width}), Tensor::from(indices, {height, width})};
 }

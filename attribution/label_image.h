@@ -21,9 +21,9 @@ struct LabelImage {
 
 // A pixel belongs to the smallest box among the objects whose foreground it is: larger ones are
 // painted first. It is ignored if it is also the foreground of another class whose box does not
-// hold the smallest one wholly. A pixel of an ignored band is ignored unless it is the foreground
-// of another object (METHOD A10 does not say which wins). Throws Error for masks of another shape,
-// not on the CPU, or classes out of range.
+// hold the smallest one wholly. The ignored bands come last, over the foreground of other objects
+// too, as in the authors' program. Throws Error for masks of another shape, not on the CPU, or
+// classes out of range.
 LabelImage paint_labels(const std::vector<PaintedObject>& objects, int64_t height, int64_t width);
 
 }  // namespace bbam

@@ -39,7 +39,7 @@ constexpr const char* kDetector =
     "--train-proposals 200 --test-proposals 100 --short-sides 144 --batch 4 --lr 0.05 --warmup 150";
 
 // The solver as in the paper; its maps become masks as in the authors' program (METHOD A7).
-constexpr const char* kLabels = "--label authors --theta-fg 0.5";
+constexpr const char* kLabels = "--label authors";
 
 // Only for what stands above: a path may have blanks in it.
 Arguments words_of(const char* text) {

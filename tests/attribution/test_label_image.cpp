@@ -44,10 +44,10 @@ TEST_CASE("label image: METHOD A10, larger boxes of the same class are painted f
   CHECK(image.objects.to_vector<uint8_t>() == Row{2, 2, 1, 1, 1, 1, 0, 0});
 }
 
-TEST_CASE("label image: METHOD A10, ignored bands are 255 unless another object has the pixel") {
+TEST_CASE("label image: METHOD A10, ignored bands are 255, over other objects too") {
   const LabelImage image = paint_labels(
       {object("##??....", {0, 0, 4, 1}, 3), object("...##?..", {3, 0, 6, 1}, 7)}, 1, 8);
-  CHECK(image.classes.to_vector<uint8_t>() == Row{3, 3, 255, 7, 7, 255, 0, 0});
+  CHECK(image.classes.to_vector<uint8_t>() == Row{3, 3, 255, 255, 7, 255, 0, 0});
 }
 
 TEST_CASE("label image: a third class does not settle a conflict") {
