@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/label_store.h"
 #include "cli/npy.h"
 #include "tensor/check.h"
 #include "tensor/files.h"
@@ -78,10 +79,7 @@ void try_read(const fs::path& path, std::vector<std::string>& problems, F&& read
 }  // namespace
 
 std::string example_id(const std::string& image_id, int object) {
-  std::string name = image_id;
-  for (char& c : name)
-    if (c == '/' || c == '\\') c = '_';
-  return name + "-" + std::to_string(object);
+  return stored_name(image_id) + "-" + std::to_string(object);
 }
 
 void write_example(const std::string& folder, const Example& example) {

@@ -13,14 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-// Ids come from files: they must not lead out of the folder.
-std::string file_name(const std::string& image_id) {
-  std::string name = image_id;
-  for (char& c : name)
-    if (c == '/' || c == '\\') c = '_';
-  return name;
-}
-
 json to_json(const Rle& mask) {
   return {{"size", {mask.height, mask.width}}, {"counts", rle_to_string(mask)}};
 }
@@ -73,6 +65,13 @@ Image image_of(const Tensor& labels) {
 
 }  // namespace
 
+std::string stored_name(const std::string& image_id) {
+  std::string name = image_id;
+  for (char& c : name)
+    if (c == '/' || c == '\\') c = '_';
+  return name;
+}
+
 const char* to_string(LabelSource source) {
   switch (source) {
     case LabelSource::kMap: return "map";
@@ -91,7 +90,7 @@ void LabelStore::begin(const Settings& settings) {
 Settings LabelStore::settings() const { return settings_of_folder(folder_); }
 
 std::optional<LabelledImage> LabelStore::read(const std::string& image_id) const {
-  const std::string file = path("images/" + file_name(image_id) + ".json");
+  const std::string file = path("images/" + stored_name(image_id) + ".json");
   if (!std::filesystem::exists(file)) return {};
   try {
     const json value = json::parse(read_file(file));
@@ -108,18 +107,18 @@ std::optional<LabelledImage> LabelStore::read(const std::string& image_id) const
 
 Tensor LabelStore::read_map(const std::string& image_id, const LabelledObject& object) const {
   if (object.positives == 0) return {};
-  const std::string file = path(join("maps/", file_name(image_id), "-", object.object, ".npy"));
+  const std::string file = path(join("maps/", stored_name(image_id), "-", object.object, ".npy"));
   const Tensor map = read_npy(file);
   check(map.rank() == 2 && map.size() > 0, file, ": is ", map, "; expected (h, w)");
   return map;
 }
 
 void LabelStore::write_map(const std::string& image_id, int object, const Tensor& map) const {
-  write_npy(path(join("maps/", file_name(image_id), "-", object, ".npy")), map);
+  write_npy(path(join("maps/", stored_name(image_id), "-", object, ".npy")), map);
 }
 
 void LabelStore::write_painted(const std::string& image_id, const LabelImage& painted) const {
-  const std::string name = "/" + file_name(image_id) + ".png";
+  const std::string name = "/" + stored_name(image_id) + ".png";
   write_label_png(path("SegmentationObject" + name), image_of(painted.objects));
   write_label_png(path("SegmentationClass" + name), image_of(painted.classes));
 }
@@ -129,7 +128,7 @@ void LabelStore::write(const LabelledImage& image) const {
   for (const LabelledObject& object : image.objects) objects.push_back(to_json(object));
   json value = {{"image", image.image_id}, {"objects", objects}, {"seconds", image.seconds}};
   if (!image.problem.empty()) value["problem"] = image.problem;
-  write_file(path("images/" + file_name(image.image_id) + ".json"), value.dump(1) + "\n");
+  write_file(path("images/" + stored_name(image.image_id) + ".json"), value.dump(1) + "\n");
 }
 
 }  // namespace bbam

@@ -39,6 +39,10 @@ struct LabelledImage {
 
 const char* to_string(LabelSource source);
 
+// An image's id as a file's name, "_" for "/" and "\": ids come from files and must not lead out of
+// a folder.
+std::string stored_name(const std::string& image_id);
+
 class LabelStore {
  public:
   explicit LabelStore(const std::string& folder) : folder_(folder) {}

@@ -48,6 +48,7 @@ class PseudoLabelRun {
       explainer_ = std::make_unique<Explainer>(options.detector, session.device);
     const std::vector<bool> usable = usable_labels();
     check_classes_fit(dataset, usable);
+    check_names_differ();
     tasks_ = label_tasks(dataset, usable, options.objects, options.objects_seed);
     check(!tasks_.empty(), options.out, ": the data set has no object to label");
   }
@@ -125,6 +126,16 @@ class PseudoLabelRun {
     if (!unknown.empty())
       session_.warn("left out, since the detector does not know them: " + unknown);
     return usable;
+  }
+
+  void check_names_differ() const {
+    std::map<std::string, std::string> id_of;
+    for (const Record& record : dataset_.records) {
+      const auto [first, is_new] = id_of.emplace(stored_name(record.id), record.id);
+      check(is_new, options_.data.data, ": the pictures '", first->second, "' and '", record.id,
+            "' would both be stored as '", first->first,
+            "'; expected ids that differ in more than \"/\"");
+    }
   }
 
   // Of images without objects to label, so that every image has label maps.

@@ -240,6 +240,30 @@ TEST_CASE("pseudo-label: COCO ids never merge objects, nor end a run late") {
   CHECK(fixture.label("large", {"--data", root, "--classes", "disc"}).status == 0);
 }
 
+TEST_CASE("pseudo-label: pictures that would be stored under one name are refused") {
+  namespace fs = std::filesystem;
+  const ExplainFixture fixture;
+  const std::string root = fixture.folder.path("renamed");
+  fs::copy(fixture.data, root, fs::copy_options::recursive);
+  const std::vector<Record> records = read_voc(root, "val").records;
+  const auto rename = [&](const std::string& from, const std::string& to) {
+    for (const auto& [folder, suffix] :
+         {std::pair{"/JPEGImages/", ".jpg"}, {"/Annotations/", ".xml"}}) {
+      fs::create_directories(fs::path(root + folder + to).parent_path());
+      fs::rename(root + folder + from + suffix, root + folder + to + suffix);
+    }
+  };
+  rename(records[0].id, "a/b");
+  rename(records[1].id, "a_b");
+  for (const char* kind : {"Main", "Segmentation"})
+    write_file(join(root, "/ImageSets/", kind, "/val.txt"), "a/b\na_b\n");
+  const CommandResult result = fixture.label("o", {"--data", root});
+  INFO(result.err);
+  CHECK(result.status == 1);
+  CHECK(contains(result.err, "the pictures 'a/b' and 'a_b' would both be stored as 'a_b'"));
+  CHECK(!fs::exists(fixture.folder.path("o")));
+}
+
 TEST_CASE("pseudo-label: ignored pixels survive the COCO file") {
   const TempFolder folder;
   Instance instance{.image_id = "7", .category = 1, .box = {0, 0, 4, 4}};
