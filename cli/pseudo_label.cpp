@@ -132,6 +132,8 @@ class PseudoLabelRun {
     std::map<std::string, std::string> id_of;
     for (const Record& record : dataset_.records) {
       const auto [first, is_new] = id_of.emplace(stored_name(record.id), record.id);
+      check(is_new || first->second != record.id, options_.data.data, ": the picture '", record.id,
+            "' is listed twice in the split");
       check(is_new, options_.data.data, ": the pictures '", first->second, "' and '", record.id,
             "' would both be stored as '", first->first,
             "'; expected ids that differ in more than \"/\"");

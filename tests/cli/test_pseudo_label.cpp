@@ -261,6 +261,11 @@ TEST_CASE("pseudo-label: pictures that would be stored under one name are refuse
   INFO(result.err);
   CHECK(result.status == 1);
   CHECK(contains(result.err, "the pictures 'a/b' and 'a_b' would both be stored as 'a_b'"));
+  for (const char* kind : {"Main", "Segmentation"})
+    write_file(join(root, "/ImageSets/", kind, "/val.txt"), "a/b\na/b\n");
+  const CommandResult twice = fixture.label("o", {"--data", root});
+  CHECK(twice.status == 1);
+  CHECK(contains(twice.err, "the picture 'a/b' is listed twice in the split"));
   CHECK(!fs::exists(fixture.folder.path("o")));
 }
 
