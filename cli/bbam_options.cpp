@@ -217,8 +217,8 @@ void apply(const Switch& s, const ExplainSwitches& switches, ExplainOptions& opt
 void add_solver_switches(Command& command, ExplainSwitches& switches) {
   command
       .option("--preset", switches.preset,
-              "defaults of the paper, or of the authors' program, for all options below")
-      .one_of({"paper", "authors"});
+              "defaults of the authors' program, or of the paper, for all options below")
+      .one_of({"authors", "paper"});
   for (const Switch& s : solver_switches()) add(command, s, switches);
   command.flag("--scale-stride,!--no-scale-stride", switches.scale_stride,
                "strides, adaptive or fixed, are meant for images whose short side is 800 pixels or "
@@ -228,10 +228,11 @@ void add_solver_switches(Command& command, ExplainSwitches& switches) {
 
 void add_label_switches(Command& command, ExplainSwitches& switches) {
   command
-      .option("--label", switches.label,
-              "how maps become masks: thresholds on the refined map (paper), or ranks, blur and "
-              "CRF (authors); the preset's if not given")
-      .one_of({"paper", "authors"});
+      .option(
+          "--label", switches.label,
+          "how maps become masks: ranks, blur and CRF (authors), or thresholds on the refined map "
+          "(paper); the preset's if not given")
+      .one_of({"authors", "paper"});
   for (const Switch& s : label_switches()) add(command, s, switches);
 }
 

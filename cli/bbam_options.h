@@ -23,7 +23,7 @@ struct ExplainOptions {
 
 // The values given; those that were not are the preset's. Must outlive the parsing and not move.
 struct ExplainSwitches {
-  std::string preset = "paper", label;
+  std::string preset = "authors", label;
   bool scale_stride = true;
   std::map<std::string, std::string> numbers_and_choices;  // by name, without dashes
   std::map<std::string, std::vector<std::string>> lists;

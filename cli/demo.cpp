@@ -38,9 +38,6 @@ constexpr const char* kDetector =
     "--fpn-channels 64 --head-width 256 --anchor-sizes 16,32,64,128,256 --rois-per-image 64 "
     "--train-proposals 200 --test-proposals 100 --short-sides 144 --batch 4 --lr 0.05 --warmup 150";
 
-// The solver as in the paper; its maps become masks as in the authors' program (METHOD A7).
-constexpr const char* kLabels = "--label authors";
-
 // Only for what stands above: a path may have blanks in it.
 Arguments words_of(const char* text) {
   std::istringstream in(text);
@@ -89,8 +86,7 @@ class Demo {
     stage("labels",
           Arguments{"pseudo-label"} + weights + data +
               Arguments{"val", "--objects", text(o.objects), "--examples", text(o.objects),
-                        "--iterations", text(o.iterations), "--snapshots", snapshots()} +
-              words_of(kLabels));
+                        "--iterations", text(o.iterations), "--snapshots", snapshots()});
     // Without a single map there is nothing to study.
     if (result_of("labels")["mean_positives"] > 0)
       stage("study", Arguments{"study", path("labels")} + data + Arguments{"val"});

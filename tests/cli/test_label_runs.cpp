@@ -57,7 +57,7 @@ TEST_CASE("pseudo-label: the labels are the same bytes for 1 and 2 threads, in s
 
 TEST_CASE("pseudo-label: labels from the maps of an earlier run") {
   const ExplainFixture fixture;
-  REQUIRE(fixture.label("solved", {"--corners", "aligned"}).status == 0);
+  REQUIRE(fixture.label("solved", {"--corners", "half-pixel"}).status == 0);
   const auto again = [&](const std::string& out, std::vector<std::string> more) {
     std::vector<std::string> arguments{"pseudo-label",
                                        "--data",
@@ -80,11 +80,11 @@ TEST_CASE("pseudo-label: labels from the maps of an earlier run") {
   for (const char* what : {"labels.json", "maps/", "images/", "Segmentation"})
     CHECK(part("same", what) == part("solved", what));
   const auto settings = json::parse(read_file(fixture.folder.path("same/run.json")))["settings"];
-  CHECK(settings["corners"] == "aligned");
+  CHECK(settings["corners"] == "half-pixel");
   CHECK(settings["iterations"] == 3);
-  REQUIRE(again("authors", {"--label", "authors"}).status == 0);
-  CHECK(part("authors", "maps/") == part("solved", "maps/"));
-  CHECK(part("authors", "labels.json") != part("solved", "labels.json"));
+  REQUIRE(again("paper", {"--label", "paper"}).status == 0);
+  CHECK(part("paper", "maps/") == part("solved", "maps/"));
+  CHECK(part("paper", "labels.json") != part("solved", "labels.json"));
   CHECK(is_error(again("bad", {"--weights", fixture.weights}), "--reuse-maps"));
   const std::string id = read_voc(fixture.data, "val").records[2].id;
   std::filesystem::remove(fixture.folder.path("solved/images/" + id + ".json"));
@@ -149,10 +149,9 @@ TEST_CASE("pseudo-label: run.json repeats the run, and names what went into it")
   };
   CHECK(inputs("o") == std::set<std::string>{fixture.data, fixture.weights});
   repeat("o", "again");
-  const CommandResult reused =
-      run_command({"pseudo-label", "--data", fixture.data, "--split", "val", "--objects", "4",
-                   "--label", "authors", "--reuse-maps", fixture.folder.path("o"), "--out",
-                   fixture.folder.path("reused")});
+  const CommandResult reused = run_command(
+      {"pseudo-label", "--data", fixture.data, "--split", "val", "--objects", "4", "--label",
+       "paper", "--reuse-maps", fixture.folder.path("o"), "--out", fixture.folder.path("reused")});
   REQUIRE(reused.status == 0);
   CHECK(inputs("reused") == std::set<std::string>{fixture.data, fixture.folder.path("o")});
   CHECK(results_of(fixture.folder.path("reused"))["weights_hash"] ==
