@@ -91,15 +91,6 @@ struct ToUnit {
   }
 };
 
-// (x − least) / greatest over the whole image, as in the authors' program: not quite [0, 1] where
-// the box is the image, else the least is 0. All zeros stay zeros.
-Tensor rescaled_as_authors(const Tensor& map, const PixelRect& box) {
-  const auto values = map.to(kCpu).to_vector<float>();
-  const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
-  if (*greatest == 0) return map;
-  return affine_in_box(map, box, 1.0 / *greatest, -double(*least) / *greatest);
-}
-
 }  // namespace
 
 PixelRect pixel_rect(const BoxArray& box, int64_t height, int64_t width) {
@@ -129,7 +120,8 @@ Tensor authors_probability(const Tensor& map, const PixelRect& box, double theta
   const Tensor ranked =
       divide_by_rank(affine_in_box(full, box, unit.scale, unit.offset), box, theta);
   const int sigma_px = blur_sigma_px(box, height, width, blur_reference_long_side_px);
-  return rescaled_as_authors(zero_outside(gaussian_blur(ranked, sigma_px), box), box);
+  const Tensor blurred = zero_outside(gaussian_blur(ranked, sigma_px), box);
+  return divide_by_rank(blurred, box, 1);
 }
 
 Tensor divide_by_rank(const Tensor& map, const PixelRect& box, double theta) {

@@ -39,8 +39,9 @@ Tensor gaussian_blur(const Tensor& map, int sigma_px);
 
 // The authors' way from a map (h, w) to the CRF's probability (height, width): the whole map is
 // rescaled to [0, 1], brought to the image's size, cut to the box, divided by its value at the rank
-// of θ, blurred, cut to the box again, and once more rescaled, (x − least) / greatest, so that a
-// blur that spreads few certain pixels over the box does not leave all of it improbable.
+// of θ, blurred, cut to the box again, and divided by its greatest value, so that a blur that
+// spreads few certain pixels over the box does not leave all of it improbable. (Their program also
+// subtracts the least value, which there is 0: its boxes never reach the last row and column.)
 Tensor authors_probability(const Tensor& map, const PixelRect& box, double theta, int64_t height,
                            int64_t width, Corners corners, double blur_reference_long_side_px);
 
