@@ -16,7 +16,7 @@ BbamOptions BbamOptions::authors() {
   o.objective.tv_weight = 1e-4;
   o.objective.area = AreaTerm::kAbs;
   o.positives.iou_thresholds = {0.9, 0.85, 0.8};
-  o.positives.truncate_regressed = true;
+  o.positives.truncate_boxes = true;
   o.rounding = GridRounding::kTruncate;
   o.corners = Corners::kAligned;
   return o;
@@ -194,6 +194,8 @@ std::vector<BbamResult> solve_bbam(ExplainedDetector& detector, const Tensor& im
   check_shape(image, {1, -1, -1, 3}, "solve_bbam: image");
   check(options.iterations >= 0 && options.batch >= 1, "solve_bbam: ", options.iterations,
         " iterations, ", options.batch, " objects at a time");
+  check(options.learning_rate >= 0 && options.fixed_stride_px >= 0, "solve_bbam: learning rate ",
+        options.learning_rate, ", stride ", options.fixed_stride_px, " px; expected 0 or more");
   std::vector<Job> jobs = prepare(detector, image, objects, options);
   const auto batches = batches_of(jobs, detector, options);
   const auto total = int64_t(batches.size()) * options.iterations;

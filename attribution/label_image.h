@@ -9,7 +9,7 @@ namespace bbam {
 inline constexpr uint8_t kIgnoreLabel = 255;
 
 struct PaintedObject {
-  Tensor foreground, ignore;  // (H, W) u8 on the CPU
+  Tensor foreground, ignore;  // (H, W) u8 on the CPU; ignore may be undefined: nothing is
   BoxArray box{};
   int64_t class_label = 0;  // 1 to 254
 };

@@ -5,23 +5,30 @@
 #include <functional>
 #include <vector>
 
+#include "layers/resize.h"
 #include "tensor/math.h"
 #include "tensor/parallel.h"
 
 namespace bbam {
 namespace {
 
-// y = clamp(a x + b, 0, 1) inside the box, 0 outside.
-struct AffineInBox {
+// A line: `offset` at x = `from`, exactly.
+struct Line {
+  float scale = 1, from = 0, offset = 0;
+  HD float operator()(float x) const { return scale * (x - from) + offset; }
+};
+
+// y = clamp(line(x), 0, 1) inside the box, 0 outside.
+struct LineInBox {
   const float* x;
   float* y;
   PixelRect box;
   int64_t width;
-  float scale, offset;
+  Line line;
   HD void operator()(int64_t i) const {
     const int64_t row = i / width, col = i % width;
     const bool inside = row >= box.y0 && row < box.y1 && col >= box.x0 && col < box.x1;
-    y[i] = inside ? clamp_(scale * x[i] + offset, 0.f, 1.f) : 0.f;
+    y[i] = inside ? clamp_(line(x[i]), 0.f, 1.f) : 0.f;
   }
 };
 
@@ -49,12 +56,11 @@ struct Blur {
   }
 };
 
-Tensor affine_in_box(const Tensor& map, const PixelRect& box, double scale, double offset) {
+Tensor line_in_box(const Tensor& map, const PixelRect& box, const Line& line) {
   check(map.rank() == 2, "attribution map ", map, "; expected (H, W)");
   Tensor y = Tensor::empty_like(map);
-  parallel_for("affine_in_box", y.stream(), y.size(),
-               AffineInBox{map.data<float>(), y.mutable_data<float>(), box, map.dim(1),
-                           float(scale), float(offset)});
+  parallel_for("line_in_box", y.stream(), y.size(),
+               LineInBox{map.data<float>(), y.mutable_data<float>(), box, map.dim(1), line});
   return y;
 }
 
@@ -68,28 +74,22 @@ std::vector<float> values_inside(const Tensor& map, const PixelRect& box) {
   return inside;
 }
 
-// A map (h, w) at image size.
-Tensor at_image_size(const Tensor& map, int64_t height, int64_t width, Corners corners) {
+Tensor at_image_size(const Tensor& map, int64_t height, int64_t width) {
   check(map.rank() == 2, "attribution map ", map, "; expected (h, w)");
   const NoGrad frozen;
   const Variable coarse(map.reshape({1, map.dim(0), map.dim(1), 1}));
-  return resize_bilinear(coarse, height, width, corners).value().reshape({height, width});
+  return resize_bilinear(coarse, height, width, Corners::kHalfPixel)
+      .value()
+      .reshape({height, width});
 }
 
-// What brings values to [0, 1]: y = scale x + offset. All zeros stay zeros, other constants
+// What brings values to [0, 1], the least exactly to 0. All zeros stay zeros, other constants
 // become 1.
-struct ToUnit {
-  double scale = 0, offset = 0;
-  explicit ToUnit(const std::vector<float>& values) {
-    const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
-    if (*greatest > *least) {
-      scale = 1.0 / (double(*greatest) - *least);
-      offset = -scale * *least;
-    } else {
-      offset = *greatest > 0 ? 1 : 0;
-    }
-  }
-};
+Line to_unit(const std::vector<float>& values) {
+  const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
+  if (*greatest > *least) return {float(1.0 / (double(*greatest) - *least)), *least, 0};
+  return {0, 0, *greatest > 0 ? 1.f : 0.f};
+}
 
 }  // namespace
 
@@ -105,20 +105,20 @@ PixelRect pixel_rect(const BoxArray& box, int64_t height, int64_t width) {
   return {x0, y0, high(box[2], x0, width), high(box[3], y0, height)};
 }
 
-Tensor rescaled_map(const Tensor& map, const PixelRect& box, int64_t height, int64_t width,
-                    Corners corners) {
-  const Tensor full = at_image_size(map, height, width, corners);
-  const ToUnit unit(values_inside(full, box));
-  return affine_in_box(full, box, unit.scale, unit.offset);
+Tensor rescaled_map(const Tensor& map, const PixelRect& box, int64_t height, int64_t width) {
+  const Tensor full = at_image_size(map, height, width);
+  return line_in_box(full, box, to_unit(values_inside(full, box)));
 }
 
 Tensor authors_probability(const Tensor& map, const PixelRect& box, double theta, int64_t height,
-                           int64_t width, Corners corners, double blur_reference_long_side_px) {
-  // Rescaling commutes with the resize, whose weights sum to 1.
-  const ToUnit unit(map.to(kCpu).to_vector<float>());
-  const Tensor full = at_image_size(map, height, width, corners);
-  const Tensor ranked =
-      divide_by_rank(affine_in_box(full, box, unit.scale, unit.offset), box, theta);
+                           int64_t width, double blur_reference_long_side_px) {
+  check(map.rank() == 2, "attribution map ", map, "; expected (h, w)");
+  // Before the resize, whose rounding would leave the least values a little above 0: where the
+  // value at the rank is 0, the division makes everything above it certain.
+  const PixelRect whole{0, 0, map.dim(1), map.dim(0)};
+  const Tensor unit = line_in_box(map, whole, to_unit(map.to(kCpu).to_vector<float>()));
+  const Tensor inside = zero_outside(at_image_size(unit, height, width), box);
+  const Tensor ranked = divide_by_rank(inside, box, theta);
   const int sigma_px = blur_sigma_px(box, height, width, blur_reference_long_side_px);
   const Tensor blurred = zero_outside(gaussian_blur(ranked, sigma_px), box);
   return divide_by_rank(blurred, box, 1);
@@ -130,7 +130,7 @@ Tensor divide_by_rank(const Tensor& map, const PixelRect& box, double theta) {
   const auto rank = std::min<int64_t>(int64_t(double(box.area()) * (1 - theta)), map.size() - 1);
   std::nth_element(values.begin(), values.begin() + rank, values.end(), std::greater<>());
   const float at_rank = values[size_t(rank)];
-  if (at_rank > 0) return affine_in_box(map, box, 1.0 / at_rank, 0);
+  if (at_rank > 0) return line_in_box(map, box, {1 / at_rank, 0, 0});
   Tensor certain = zero_outside(map, box);
   parallel_for("positive", certain.stream(), certain.size(),
                Positive{certain.mutable_data<float>()});
@@ -178,11 +178,10 @@ Tensor gaussian_blur(const Tensor& map, int sigma_px) {
 
 Tensor filled_box(const PixelRect& box, double value, int64_t height, int64_t width,
                   Device device) {
-  return affine_in_box(Tensor::zeros({height, width}, DType::kF32, device), box, 0, value);
+  return line_in_box(Tensor::zeros({height, width}, DType::kF32, device), box,
+                     {0, 0, float(value)});
 }
 
-Tensor zero_outside(const Tensor& map, const PixelRect& box) {
-  return affine_in_box(map, box, 1, 0);
-}
+Tensor zero_outside(const Tensor& map, const PixelRect& box) { return line_in_box(map, box, {}); }
 
 }  // namespace bbam

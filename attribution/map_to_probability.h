@@ -3,7 +3,6 @@
 // Results are new tensors. Throws Error for maps of another rank and constants out of range.
 #pragma once
 #include "attribution/explained_detector.h"
-#include "layers/resize.h"
 
 namespace bbam {
 
@@ -14,11 +13,10 @@ struct PixelRect {
 };
 PixelRect pixel_rect(const BoxArray& box, int64_t height, int64_t width);
 
-// The map (h, w) at image size (height, width), 0 outside the box and linearly rescaled so that its
-// least value inside is 0 and its greatest 1. A map that is constant there becomes 0 if it is 0,
-// else 1.
-Tensor rescaled_map(const Tensor& map, const PixelRect& box, int64_t height, int64_t width,
-                    Corners corners);
+// The map (h, w) at image size (height, width), resized as a picture is (half-pixel corners), 0
+// outside the box and linearly rescaled so that its least value inside is 0 and its greatest 1. A
+// map that is constant there becomes 0 if it is 0, else 1.
+Tensor rescaled_map(const Tensor& map, const PixelRect& box, int64_t height, int64_t width);
 
 // Each value inside the box becomes the share of the box's pixels below it, of equal values the
 // middle: evenly spread over [0, 1] with mean 1/2, whatever the map's own scale; 0 outside.
@@ -38,12 +36,12 @@ int blur_sigma_px(const PixelRect& box, int64_t height, int64_t width,
 Tensor gaussian_blur(const Tensor& map, int sigma_px);
 
 // The authors' way from a map (h, w) to the CRF's probability (height, width): the whole map is
-// rescaled to [0, 1], brought to the image's size, cut to the box, divided by its value at the rank
+// rescaled to [0, 1], resized as a picture is, cut to the box, divided by its value at the rank
 // of θ, blurred, cut to the box again, and divided by its greatest value, so that a blur that
 // spreads few certain pixels over the box does not leave all of it improbable. (Their program also
 // subtracts the least value, which there is 0: its boxes never reach the last row and column.)
 Tensor authors_probability(const Tensor& map, const PixelRect& box, double theta, int64_t height,
-                           int64_t width, Corners corners, double blur_reference_long_side_px);
+                           int64_t width, double blur_reference_long_side_px);
 
 // `value` inside the box, 0 outside.
 Tensor filled_box(const PixelRect& box, double value, int64_t height, int64_t width, Device device);

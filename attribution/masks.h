@@ -6,7 +6,7 @@
 
 namespace bbam {
 
-// K maps (H, W) f32 as one tensor (H, W, K), and the k-th of such a tensor.
+// K maps (H, W) f32 as one tensor (H, W, K).
 Tensor stack_maps(const std::vector<Tensor>& maps);
 // 1 where channel k of (H, W, K) is above / below the threshold: (H, W) u8.
 Tensor above(const Tensor& stacked, int64_t k, double threshold);

@@ -29,14 +29,16 @@ struct Matrix {
 // IoU of each regressed box with the object's; -1 where another class is more likely.
 std::vector<double> overlaps_of(const Matrix& p, const Matrix& regressed, const BoxArray& box,
                                 int64_t label, bool truncate) {
+  const auto compared = [truncate](const float* sides) {
+    BoxArray array;
+    for (size_t side = 0; side < 4; ++side)
+      array[side] = truncate ? std::trunc(sides[side]) : sides[side];
+    return as_box(array);
+  };
   std::vector<double> overlaps;
   for (int64_t r = 0; r * 4 < int64_t(regressed.values.size()); ++r) {
-    BoxArray candidate;
-    for (int side = 0; side < 4; ++side)
-      candidate[size_t(side)] =
-          truncate ? std::trunc(regressed.row(r)[side]) : regressed.row(r)[side];
     const bool is_label = std::max_element(p.row(r), p.row(r) + p.width) - p.row(r) == label;
-    overlaps.push_back(is_label ? iou(as_box(candidate), as_box(box)) : -1);
+    overlaps.push_back(is_label ? iou(compared(regressed.row(r)), compared(box.data())) : -1);
   }
   return overlaps;
 }
@@ -76,7 +78,7 @@ Positives select_positives(const ExplainedDetector& detector, const BoxPredictio
   const Matrix t(predictions.deltas.value()), boxes(proposals);
   const Matrix regressed(
       detector.decode(t.pick(all, 4 * label, 4), boxes.pick(all, 0, 4), height, width));
-  const auto overlaps = overlaps_of(p, regressed, box, label, spec.truncate_regressed);
+  const auto overlaps = overlaps_of(p, regressed, box, label, spec.truncate_boxes);
 
   Positives positives;
   for (const double threshold : spec.iou_thresholds) {

@@ -14,8 +14,8 @@ struct PositiveSpec {
   // leaves more than `enough`; the last is taken as it is. The paper has 0.8 alone.
   std::vector<double> iou_thresholds{0.8};
   int64_t enough = 100;
-  int64_t most = 100;               // the first so many are kept; 0: all
-  bool truncate_regressed = false;  // the authors compare boxes truncated to whole pixels
+  int64_t most = 100;           // the first so many are kept; 0: all
+  bool truncate_boxes = false;  // the authors compare both boxes truncated to whole pixels
 };
 
 // Copies of the box, each side moved uniformly within ± jitter of the box's extent and clipped to

@@ -15,6 +15,7 @@ struct Fallback {
 const Fallback kForNoMap{{0.7, 0.8, 0.9, 0.95}, 1.0 / 5};
 const Fallback kForSmallMask{{0.7, 0.8, 0.9, 0.95, 0.96}, 1.0 / 3};
 constexpr double kSmallMask = 1.0 / 5, kSmallBox = 1.0 / 10;
+constexpr float kLeastOfMap = 1.f / 255;
 
 // The first mask that covers enough of the box, else the last. `certain`: a mask whose pixels the
 // CRF is given as 1.
@@ -62,7 +63,7 @@ class Labeller {
   static bool has_map(const MapOfObject& object) {
     if (!object.map.defined()) return false;
     const auto values = object.map.to(kCpu).to_vector<float>();
-    return std::any_of(values.begin(), values.end(), [](float v) { return v > 0; });
+    return std::any_of(values.begin(), values.end(), [](float v) { return v >= kLeastOfMap; });
   }
 
   void label_as_paper(const std::vector<MapOfObject>& objects, const std::vector<size_t>& mapped,
@@ -96,14 +97,13 @@ class Labeller {
 
   Tensor scaled(const MapOfObject& object) const {
     const PixelRect box = pixel_rect(object.box, height_, width_);
-    const Tensor map = rescaled_map(object.map, box, height_, width_, options_.corners);
+    const Tensor map = rescaled_map(object.map, box, height_, width_);
     return options_.map_scale == MapScale::kMinMax ? map : rank_normalised(map, box);
   }
 
   Tensor blurred(const MapOfObject& object, double theta) const {
     const PixelRect box = pixel_rect(object.box, height_, width_);
-    return authors_probability(object.map, box, theta, height_, width_, options_.corners,
-                               options_.blur_reference_px);
+    return authors_probability(object.map, box, theta, height_, width_, options_.blur_reference_px);
   }
 
   Tensor second_attempt(const Tensor& mask, const PixelRect& box, ObjectLabel& label) const {
@@ -126,6 +126,11 @@ class Labeller {
 std::vector<ObjectLabel> pseudo_labels(const Tensor& image, const std::vector<MapOfObject>& objects,
                                        const PseudoLabelOptions& options) {
   check_shape(image, {-1, -1, 3}, "pseudo_labels: image");
+  check(0 <= options.theta_bg && options.theta_bg < options.theta_fg && options.theta_fg <= 1,
+        "pseudo_labels: theta_bg ", options.theta_bg, " and theta_fg ", options.theta_fg,
+        "; expected 0 <= theta_bg < theta_fg <= 1");
+  check(options.certainty >= 0 && options.certainty <= 1, "pseudo_labels: certainty ",
+        options.certainty, "; expected 0 to 1");
   if (objects.empty()) return {};
   return Labeller(image, options).label(objects);
 }

@@ -28,18 +28,18 @@ struct PseudoLabelOptions {
   // The authors' blur is in pixels of VOC's photographs, whose long side is 500; others get it in
   // proportion. 0: the same pixels for all, as in the authors' program.
   double blur_reference_px = 500;
-  double certainty = 0.9;                 // kAuthors
-  Corners corners = Corners::kHalfPixel;  // of the map's grid, as it was solved
+  double certainty = 0.9;  // kAuthors
   DenseCrfOptions crf = kPseudoLabelCrf;
 
   static PseudoLabelOptions paper() { return {}; }
   static PseudoLabelOptions authors() {
-    return {.method = LabelMethod::kAuthors, .theta_fg = 0.85, .corners = Corners::kAligned};
+    return {.method = LabelMethod::kAuthors, .theta_fg = 0.85};
   }
 };
 
 struct MapOfObject {
-  Tensor map;      // (h, w) f32 on the image's device; undefined or all 0: there is no map
+  Tensor map;  // (h, w) f32 in [0, 1] on the image's device; undefined or all under 1/255, of which
+               // the authors' 8 bits leave nothing: there is no map
   BoxArray box{};  // in pixels of the photograph
 };
 
@@ -55,7 +55,8 @@ struct ObjectLabel {
 // probability of 0.7, 0.8, 0.9, 0.95 in turn until the refined mask covers more than 1/5 of the box
 // (both methods; the paper is silent). kAuthors: a mask of less than 1/5 of a box that is under
 // 1/10 of the image is replaced the same way, with 0.7 to 0.96 until more than 1/3 is covered.
-// Throws Error for another shape and for options out of range.
+// Where none covers enough, the mask is the last one's. Throws Error for another shape, and where
+// not 0 <= theta_bg < theta_fg <= 1 or the certainty lies outside [0, 1].
 std::vector<ObjectLabel> pseudo_labels(const Tensor& image, const std::vector<MapOfObject>& objects,
                                        const PseudoLabelOptions& options);
 

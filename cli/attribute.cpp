@@ -27,13 +27,11 @@ struct AttributeOptions {
   ExplainSwitches switches;
   std::string image, class_name, annotations, out;
   std::vector<double> box;
-  bool detections = false;
   double score = 0.7;
 };
 
 void check_options(const AttributeOptions& o) {
-  const int ways = int(!o.box.empty()) + int(!o.annotations.empty()) + int(o.detections);
-  check(ways <= 1, "--box, --annotations and --detections exclude each other");
+  check(o.box.empty() || o.annotations.empty(), "--box and --annotations exclude each other");
   check(o.box.empty() == o.class_name.empty(), "--box and --class go together");
   check(o.box.empty() || o.box.size() == 4, "--box has ", o.box.size(),
         " numbers; expected x0,y0,x1,y1");
@@ -206,9 +204,12 @@ void add_attribute(Program& program) {
   command.option("--box", o->box, "x0,y0,x1,y1 in pixels of the photograph, half-open");
   command.option("--class", o->class_name, "of the box");
   command.option("--annotations", o->annotations, "explain all boxes of this VOC XML file");
-  command.flag("--detections", o->detections,
-               "explain what the detector itself finds; so it is without --box or --annotations");
-  command.option("--score", o->score, "of detections, above this").between(0, 1);
+  command
+      .option(
+          "--score", o->score,
+          "of the detections that are explained where neither --box nor --annotations is given: "
+          "above this")
+      .between(0, 1);
   add_detector_choice(command, o->detector).required();
   add_solver_switches(command, o->switches);
   command.action([o](Session& session) {

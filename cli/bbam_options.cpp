@@ -140,9 +140,9 @@ std::vector<Switch> positive_switches() {
       number("enough", 0, kMany, +AT(bbam.positives.enough),
              "the next threshold is tried unless more than this pass"),
       number("most", 0, kMany, +AT(bbam.positives.most), "positives kept, the first; 0: all"),
-      choice<bool>("truncate-regressed", {{"no", false}, {"yes", true}},
-                   +AT(bbam.positives.truncate_regressed),
-                   "compare regressed boxes truncated to whole pixels"),
+      choice<bool>("truncate-boxes", {{"no", false}, {"yes", true}},
+                   +AT(bbam.positives.truncate_boxes),
+                   "compare regressed boxes with the object's, both truncated to whole pixels"),
   };
 }
 
@@ -250,7 +250,6 @@ ExplainOptions resolve(const ExplainSwitches& switches, Session& session) {
   }
   check(options.label.theta_fg > options.label.theta_bg, "--theta-fg ", options.label.theta_fg,
         " is not above --theta-bg ", options.label.theta_bg);
-  options.label.corners = options.bbam.corners;
   return options;
 }
 

@@ -13,7 +13,7 @@ namespace bbam {
 
 struct ExplainOptions {
   BbamOptions bbam;
-  PseudoLabelOptions label;  // its corners are always the solver's
+  PseudoLabelOptions label;
 
   static ExplainOptions paper() { return {BbamOptions::paper(), PseudoLabelOptions::paper()}; }
   static ExplainOptions authors() {

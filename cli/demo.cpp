@@ -121,8 +121,8 @@ class Demo {
   void summarise() {
     const json detected = result_of("detect")["boxes"], labelled = result_of("labels");
     std::map<std::string, Best> best = best_of_study();
-    const int64_t objects = labelled["objects"];
-    const int64_t solved = objects - labelled["fallbacks"]["no_map"].get<int64_t>();
+    const int64_t solved =
+        labelled["objects"].get<int64_t>() - labelled["fallbacks"]["no_map"].get<int64_t>();
     const double seconds =
         labelled["seconds"]["solve"].get<double>() / double(std::max<int64_t>(1, solved));
     const double ap50 = detected["voc_ap50"], mask_iou = labelled["mean_mask_iou"];
@@ -135,9 +135,21 @@ class Demo {
                          options_.val)),
         tile(iou_text(best["filled box"].iou), "mean IoU of the filled box with the true mask"),
         tile(iou_text(best["filled box + CRF"].iou), "of the filled box refined by the CRF alone"),
-        tile(fixed(mask_iou, 2), fmt::format("of the masks that BBAM made of {} boxes", objects)),
+        tile(iou_text(iou_of_masks()),
+             fmt::format("of the masks that BBAM made of these {} boxes", solved)),
         tile(fixed(seconds, 1) + " s",
              fmt::format("for each map, {} iterations", options_.iterations))};
+  }
+
+  // Of the study too, so that it is of the same objects: those that have a map. -1 without a study.
+  double iou_of_masks() const {
+    if (!std::filesystem::exists(path("study/run.json"))) return -1;
+    const double theta = json::parse(read_file(path("labels/run.json")))["settings"]["theta-fg"];
+    for (const json& column : result_of("study")["study"]["columns"])
+      if (column["from"] == "map, authors' label step" &&
+          column["setting"] == fmt::format("theta {}", theta))
+        return column["mean_iou"];
+    fail("the study has no masks at theta ", theta);
   }
 
   // By family; empty without a study.

@@ -39,7 +39,10 @@ Example labelled_example(const Dataset& dataset, const LabelTask& task, const La
   example.subject = example.labelled[size_t(object.object)];
   example.picture = photograph;
   const auto solve = image.seconds.find("solve");
-  if (solve != image.seconds.end()) example.seconds = solve->second / double(image.objects.size());
+  const auto solved = std::count_if(image.objects.begin(), image.objects.end(),
+                                    [](const LabelledObject& o) { return o.positives > 0; });
+  if (solve != image.seconds.end() && object.positives > 0)
+    example.seconds = solve->second / double(solved);
   example.stride_px = object.stride_px;
   example.proposals = object.positives;
   example.mask = mask_of(object);

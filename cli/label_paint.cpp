@@ -1,5 +1,7 @@
 #include "cli/label_paint.h"
 
+#include <algorithm>
+
 #include "tensor/check.h"
 
 namespace bbam {
@@ -11,6 +13,16 @@ int64_t value_of(const Dataset& dataset, const LabelTask& task, size_t i) {
 }
 
 bool fits(int64_t value) { return value >= 1 && value < kIgnoreLabel; }
+
+BoxArray array_of(const PixelBox& b) { return {b.x0, b.y0, b.x1, b.y1}; }
+
+void ignore_ground_inside(const PixelRect& box, int64_t width, std::vector<uint8_t>& pixels) {
+  for (int64_t row = box.y0; row < box.y1; ++row)
+    for (int64_t col = box.x0; col < box.x1; ++col) {
+      uint8_t& pixel = pixels[size_t(row * width + col)];
+      if (pixel == 0) pixel = kIgnoreLabel;
+    }
+}
 
 }  // namespace
 
@@ -35,21 +47,24 @@ LabelImage painted_labels(const Dataset& dataset, const LabelTask& task,
   std::vector<uint8_t> values{0};
   for (size_t i = 0; i < labels.size(); ++i) {
     const Object& object = task.record->objects[size_t(task.objects[i])];
-    const PixelBox& b = object.box;
-    objects.push_back({labels[i].foreground,
-                       labels[i].ignore,
-                       {b.x0, b.y0, b.x1, b.y1},
+    objects.push_back({labels[i].foreground, labels[i].ignore, array_of(object.box),
                        dataset.source_labels[size_t(object.label - 1)]});
     values.push_back(uint8_t(value_of(dataset, task, i)));
   }
-  LabelImage result = paint_labels(objects, task.record->height, task.record->width);
-  std::vector<uint8_t> pixels = result.objects.to_vector<uint8_t>();
-  for (uint8_t& pixel : pixels)
-    if (pixel != kIgnoreLabel) pixel = values[pixel];
-  result.objects = Tensor::from(pixels, result.objects.shape());
-  return result;
+  const int64_t height = task.record->height, width = task.record->width;
+  const LabelImage painted = paint_labels(objects, height, width);
+  std::vector<uint8_t> class_values = painted.classes.to_vector<uint8_t>();
+  std::vector<uint8_t> object_values = painted.objects.to_vector<uint8_t>();
+  for (uint8_t& value : object_values)
+    if (value != kIgnoreLabel) value = values[value];
+  for (size_t k = 0; k < task.record->objects.size(); ++k) {
+    if (std::count(task.objects.begin(), task.objects.end(), int(k)) > 0) continue;
+    const PixelRect box = pixel_rect(array_of(task.record->objects[k].box), height, width);
+    ignore_ground_inside(box, width, class_values);
+    ignore_ground_inside(box, width, object_values);
+  }
+  return {Tensor::from(class_values, {height, width}),
+          Tensor::from(object_values, {height, width})};
 }
-
-LabelImage empty_labels(ImageSize size) { return paint_labels({}, size.height, size.width); }
 
 }  // namespace bbam

@@ -15,10 +15,10 @@ void check_classes_fit(const Dataset& dataset, const std::vector<bool>& usable_l
 void check_objects_fit(const Dataset& dataset, const LabelTask& task);
 
 // Classes as the data set's files call them. Objects by their position in the record, from 1,
-// unless the data set numbers them itself, as VOC does.
+// unless the data set numbers them itself, as VOC does. Boxes of the record that the task leaves
+// out, as crowds, are ignored wherever they are not the foreground of a labelled object: they hold
+// something that is not background.
 LabelImage painted_labels(const Dataset& dataset, const LabelTask& task,
                           const std::vector<ObjectLabel>& labels);
-// Of a picture without objects.
-LabelImage empty_labels(ImageSize size);
 
 }  // namespace bbam

@@ -72,15 +72,19 @@ std::map<std::string, double> seconds_of(const LabelRun& run) {
   return sums;
 }
 
-Rows second_rows(const std::map<std::string, double>& seconds, int64_t objects) {
+// Objects without a positive proposal have no map that would have to be solved.
+Rows second_rows(const std::map<std::string, double>& seconds, const Counts& counts) {
+  const auto each = [&](double sum, const std::string& stage) {
+    const int64_t objects = counts.objects - (stage == "solve" ? counts.no_map : 0);
+    return objects > 0 ? fixed(sum / double(objects), 3) : std::string("-");
+  };
   Rows rows;
   double all = 0;
-  const double each = objects > 0 ? 1 / double(objects) : 0;
   for (const auto& [stage, sum] : seconds) {
-    rows.push_back({stage, fixed(sum, 2), fixed(sum * each, 3)});
+    rows.push_back({stage, fixed(sum, 2), each(sum, stage), stage == "solve" ? "map" : "object"});
     all += sum;
   }
-  rows.push_back({"all", fixed(all, 2), fixed(all * each, 3)});
+  rows.push_back({"all", fixed(all, 2), each(all, "all"), "object"});
   return rows;
 }
 
@@ -127,7 +131,7 @@ void summarise(const LabelRun& run, std::ostream& out, json& results) {
   const auto seconds = seconds_of(run);
   const Table objects = table_with_sum(kObjectColumns, object_rows(run, scores));
   const Table times =
-      table_with_sum({"stage", "seconds", "per object"}, second_rows(seconds, counts.objects));
+      table_with_sum({"stage", "seconds", "each", "of each"}, second_rows(seconds, counts));
   const auto passed_over =
       std::count_if(run.images.begin(), run.images.end(),
                     [](const LabelledImage& image) { return !image.problem.empty(); });

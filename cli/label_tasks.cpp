@@ -34,9 +34,11 @@ std::vector<LabelTask> label_tasks(const Dataset& dataset, const std::vector<boo
   std::vector<Candidate> candidates;
   for (size_t r = 0; r < dataset.records.size(); ++r) {
     const std::vector<Object>& objects = dataset.records[r].objects;
-    for (size_t k = 0; k < objects.size(); ++k)
-      if (!objects[k].difficult && !objects[k].crowd && usable_labels[size_t(objects[k].label)])
+    for (size_t k = 0; k < objects.size(); ++k) {
+      const bool is_left_out = objects[k].crowd || (most > 0 && objects[k].difficult);
+      if (!is_left_out && usable_labels[size_t(objects[k].label)])
         candidates.push_back({r, int(k)});
+    }
   }
   std::vector<LabelTask> tasks;
   int64_t count = 0;

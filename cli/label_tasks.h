@@ -13,9 +13,10 @@ struct LabelTask {
   int64_t objects_before = 0;  // in earlier tasks
 };
 
-// Objects that are neither difficult nor crowds and whose class (a label) is usable, image by image
-// in the data set's order; images without any are left out. most > 0: only so many, drawn without
-// replacement by `seed` alone.
+// Objects whose class (a label) is usable, image by image in the data set's order; images without
+// any are left out. All but crowds: VOC's difficult objects have one box each as others have, and
+// are labelled as in the authors' program. most > 0: only so many, drawn without replacement by
+// `seed` alone, to be compared with true masks, and so without difficult ones.
 std::vector<LabelTask> label_tasks(const Dataset& dataset, const std::vector<bool>& usable_labels,
                                    int64_t most, uint64_t seed);
 

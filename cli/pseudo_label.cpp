@@ -102,7 +102,7 @@ class PseudoLabelRun {
     } else {
       check(!labelled_records(run).records.empty(), "none of the ", tasks_.size(),
             " pictures could be used; ", run.images[0].problem);
-      if (options_.objects == 0) write_empty_labels();
+      if (options_.objects == 0) write_labels_of_the_others();
       write_annotations(store_.path("labels.json"), labelled_records(run), labelled_instances(run));
       Session whole = session_;
       whole.settings["shard"] = {"1/1"};
@@ -141,12 +141,12 @@ class PseudoLabelRun {
   }
 
   // Of images without objects to label, so that every image has label maps.
-  void write_empty_labels() const {
+  void write_labels_of_the_others() const {
     std::set<const Record*> labelled;
     for (const LabelTask& task : tasks_) labelled.insert(task.record);
     for (const Record& record : dataset_.records)
       if (labelled.count(&record) == 0)
-        store_.write_painted(record.id, empty_labels(record.size()));
+        store_.write_painted(record.id, painted_labels(dataset_, {&record, {}, 0}, {}));
   }
 
   void write_record(const Session& session, const LabelRun& run, const nlohmann::json& results,
@@ -198,22 +198,27 @@ class PseudoLabelRun {
   std::vector<LabelTask> tasks_;
 };
 
-// Maps that are there already have been made by other settings, which replace those given. Returns
-// the hash of the detector's weights.
-std::string take_settings_of_maps(const std::string& folder, ExplainOptions& explain,
-                                  Session& session) {
+bool is_given(const Session& session, const std::string& option) {
+  return std::any_of(session.command_line.begin(), session.command_line.end(),
+                     [&](const std::string& argument) {
+                       return argument == option || argument.starts_with(option + "=");
+                     });
+}
+
+// Maps that are there already have been made by settings that hold on. Returns the hash of the
+// detector's weights.
+std::string take_settings_of_maps(const std::string& folder, Session& session) {
   const Settings solved = LabelStore(folder).settings();
   std::vector<std::string> names = solver_setting_names();
   for (const char* name : {"seed", "short-side", "long-side"}) names.push_back(name);
   for (const std::string& name : names) {
-    session.settings.erase(name);
     const auto found = solved.find(name);
+    const bool differs = found == solved.end() || found->second != session.settings[name];
+    check(!differs || !is_given(session, "--" + name), "--", name,
+          ": the maps of --reuse-maps are solved already, and by another value");
+    session.settings.erase(name);
     if (found != solved.end()) session.settings[name] = found->second;
   }
-  const auto corners = solved.find("corners");
-  const bool is_aligned =
-      corners != solved.end() && corners->second == std::vector<std::string>{"aligned"};
-  explain.label.corners = is_aligned ? Corners::kAligned : Corners::kHalfPixel;
   const auto hash = solved.find("weights-hash");
   check(hash != solved.end() && hash->second.size() == 1, folder,
         ": its settings.json has no weights-hash; expected a folder of bbam pseudo-label");
@@ -224,10 +229,10 @@ void pseudo_label(const LabelCommandOptions& options, Session& session) {
   check(options.reuse_maps.empty() != options.detector.weights.empty(),
         "expected either --weights, or --reuse-maps with the folder of an earlier run");
   check(options.reuse_maps != options.out, "--reuse-maps and --out are the same folder");
-  ExplainOptions explain = resolve(options.switches, session);
-  const std::string weights_hash =
-      options.reuse_maps.empty() ? hash_input(options.detector.weights)
-                                 : take_settings_of_maps(options.reuse_maps, explain, session);
+  const ExplainOptions explain = resolve(options.switches, session);
+  const std::string weights_hash = options.reuse_maps.empty()
+                                       ? hash_input(options.detector.weights)
+                                       : take_settings_of_maps(options.reuse_maps, session);
   const Dataset dataset = open_dataset(options.data, session);
   PseudoLabelRun run(dataset, options, explain, weights_hash, session);
   run.run();
@@ -249,9 +254,10 @@ void add_pseudo_label(Program& program) {
   command.option("--shard", o->shard,
                  "I/N: only every N-th image from the I-th on; N processes may share the folder");
   command
-      .option("--objects", o->objects,
-              "only so many objects, drawn by --objects-seed; 0: all that are neither difficult "
-              "nor crowds")
+      .option(
+          "--objects", o->objects,
+          "only so many objects, drawn by --objects-seed among those that are neither difficult "
+          "nor crowds; 0: all but crowds")
       .between(0, 1e9);
   command.option("--objects-seed", o->objects_seed, "of that draw");
   command

@@ -54,12 +54,12 @@ void Study::add(const Image& picture, const std::vector<StudyObject>& objects) {
     if (!object.map.defined()) continue;
     const PixelRect box =
         pixel_rect({object.box.x0, object.box.y0, object.box.x1, object.box.y1}, height, width);
-    const Tensor map = rescaled_map(object.map, box, height, width, spec_.corners);
+    const Tensor map = rescaled_map(object.map, box, height, width);
     std::vector<Tensor> starts;
     for (const double f : spec_.fills) starts.push_back(filled_box(box, f, height, width, kCpu));
     for (const double theta : spec_.thetas)
-      starts.push_back(authors_probability(object.map, box, theta, height, width, spec_.corners,
-                                           spec_.blur_reference_px));
+      starts.push_back(
+          authors_probability(object.map, box, theta, height, width, spec_.blur_reference_px));
     starts.push_back(map);
     starts.push_back(rank_normalised(map, box));
     const Tensor refined = crf.infer_foreground(stack_maps(starts));

@@ -17,7 +17,6 @@ struct StudySpec {
   std::vector<double> raw;                       // thresholds of the rescaled map itself
   double blur_reference_px = 500;  // of the authors' label step; 0: none (PseudoLabelOptions)
   double certainty = 0.9;          // what counts as inside after the CRF
-  Corners corners = Corners::kHalfPixel;
   DenseCrfOptions crf = kPseudoLabelCrf;
 
   StudySpec() {

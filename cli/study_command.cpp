@@ -54,7 +54,7 @@ double iou_of(const LabelledObject& object, const Image& truth) {
 // The photograph with its box, the map inside the box, the mask, the truth; `plain`: on a grey
 // ground, for photographs that may not be shown.
 SheetRow sheet_row(const Dataset& dataset, const LabelStore& store, const SheetEntry& entry,
-                   Corners corners, bool plain) {
+                   bool plain) {
   const Record& record = *entry.record;
   const LabelledImage image = store.read(record.id).value();
   const LabelledObject& object = image.objects[entry.label];
@@ -68,7 +68,7 @@ SheetRow sheet_row(const Dataset& dataset, const LabelStore& store, const SheetE
   draw_box(boxed, object.box, color, 3);
   const BoxArray box{object.box.x0, object.box.y0, object.box.x1, object.box.y1};
   const PixelRect rect = pixel_rect(box, picture.height, picture.width);
-  const Tensor heat = rescaled_map(map, rect, picture.height, picture.width, corners);
+  const Tensor heat = rescaled_map(map, rect, picture.height, picture.width);
   return {fmt::format("{} {} IoU {:.2f}", image.image_id, object.class_name, entry.iou),
           {boxed, heat_overlay(picture, heat), mask_overlay(picture, mask, color),
            mask_overlay(picture, truth, color)}};
@@ -86,11 +86,10 @@ std::vector<SheetEntry> best_to_worst(std::vector<SheetEntry> entries, int count
 }
 
 void write_sheets(const std::vector<SheetEntry>& chosen, const Dataset& dataset,
-                  const LabelStore& store, Corners corners, const std::string& folder) {
+                  const LabelStore& store, const std::string& folder) {
   for (const bool plain : {false, true}) {
     std::vector<SheetRow> rows;
-    for (const SheetEntry& entry : chosen)
-      rows.push_back(sheet_row(dataset, store, entry, corners, plain));
+    for (const SheetEntry& entry : chosen) rows.push_back(sheet_row(dataset, store, entry, plain));
     if (!rows.empty())
       write_jpeg(folder + (plain ? "/sheet_plain.jpg" : "/sheet.jpg"),
                  contact_sheet({"photograph", "map", "mask", "truth"}, rows, {240, 180}));
@@ -120,15 +119,11 @@ void publish(const Study& study, int64_t without_map, Session& session, RunRecor
 void study(const StudyCommandOptions& o, Session& session) {
   const Dataset dataset = open_dataset(o.data, session);
   const LabelStore store(o.labels);
-  const Settings settings = store.settings();
   make_folder(o.out);
   RunRecord record(session);
   record.input(o.labels);
   record.input(o.data.data);
   StudySpec spec;
-  const auto corners = settings.find("corners");
-  if (corners != settings.end() && corners->second == std::vector<std::string>{"aligned"})
-    spec.corners = Corners::kAligned;
   spec.blur_reference_px = o.blur_reference;
   std::optional<RunRecord::Stage> stage(std::in_place, record, "compare");
   Study study(spec);
@@ -165,7 +160,7 @@ void study(const StudyCommandOptions& o, Session& session) {
   warn_of(problems, session);
   check(study.objects() > 0, o.labels, ": has no maps of objects of this split");
   publish(study, without_map, session, record);
-  write_sheets(best_to_worst(std::move(entries), o.sheet), dataset, store, spec.corners, o.out);
+  write_sheets(best_to_worst(std::move(entries), o.sheet), dataset, store, o.out);
   stage.reset();
   record.write(o.out + "/run.json");
 }

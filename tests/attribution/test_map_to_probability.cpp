@@ -34,8 +34,8 @@ double blurred_at(const std::vector<float>& x, int64_t h, int64_t w, int64_t row
   return sum / weights;
 }
 
-// A row of pixels, θ = 0.75 and a blur of one pixel; aligned corners and as many cells as pixels,
-// so that nothing is resized. `ranked`: the row after the division by its rank.
+// A row of pixels, θ = 0.75 and a blur of one pixel; as many cells as pixels, so that nothing is
+// resized. `ranked`: the row after the division by its rank.
 std::vector<float> check_authors(const std::vector<float>& row, const PixelRect& box,
                                  const std::vector<double>& ranked) {
   const auto n = int64_t(row.size());
@@ -50,8 +50,7 @@ std::vector<float> check_authors(const std::vector<float>& row, const PixelRect&
   for (const Device device : available_devices()) {
     CAPTURE(to_string(device));
     const Tensor map = Tensor::from(row, {1, n}).to(device);
-    values =
-        authors_probability(map, box, 0.75, 1, n, Corners::kAligned, long_side).to_vector<float>();
+    values = authors_probability(map, box, 0.75, 1, n, long_side).to_vector<float>();
     REQUIRE(values.size() == row.size());
     for (int64_t i = 0; i < n; ++i) {
       const bool inside = i >= box.x0 && i < box.x1;
@@ -71,7 +70,7 @@ TEST_CASE("map: METHOD A7, rescaled to [0, 1] inside the box and zero outside") 
   CHECK(box.y1 == 25);
   for (const Device device : available_devices()) {
     CAPTURE(to_string(device));
-    const Tensor map = rescaled_map(map_of({4, 6}, 1).to(device), box, 30, 50, Corners::kHalfPixel);
+    const Tensor map = rescaled_map(map_of({4, 6}, 1).to(device), box, 30, 50);
     const auto values = map.to_vector<float>();
     float least = 2, most = -1;
     for (int64_t row = 0; row < 30; ++row)
@@ -91,7 +90,7 @@ TEST_CASE("map: a constant map becomes zero or one, not NaN") {
   for (const Device device : available_devices())
     for (const double value : {0.0, 0.7}) {
       const Tensor map = Tensor::full({3, 3}, value, DType::kF32, device);
-      const Tensor rescaled = rescaled_map(map, box, 10, 10, Corners::kAligned);
+      const Tensor rescaled = rescaled_map(map, box, 10, 10);
       const Tensor expected = filled_box(box, value > 0 ? 1 : 0, 10, 10, kCpu);
       CHECK(rescaled.to_vector<float>() == expected.to_vector<float>());
     }
@@ -116,6 +115,31 @@ TEST_CASE("map: METHOD A7, the authors rescale once more after the blur") {
   // In a box that is the image no value is 0; a mask of it must not be lost by taking the least
   // off.
   check_authors({0.2f, 0.8f, 0, 0.8f}, {0, 0, 4, 1}, {0.25, 1, 0, 1});
+}
+
+TEST_CASE("map: METHOD A7, the least value becomes exactly 0, also where the rank falls on it") {
+  // Scaled and then shifted, 0.1 would round to 7e-9, and the division make every pixel certain.
+  const PixelRect box{0, 0, 40, 40};
+  std::vector<float> halves(16, 0.1f);
+  std::fill(halves.begin() + 8, halves.end(), 1.f);
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const Tensor map = Tensor::from(halves, {4, 4}).to(device);
+    const auto rescaled = rescaled_map(map, box, 40, 40).to_vector<float>();
+    CHECK(std::count(rescaled.begin(), rescaled.end(), 0.f) == 15 * 40);
+    // A blur of one pixel spreads the lower half, which is certain, by one row.
+    const auto values = authors_probability(map, box, 0.2, 40, 40, 1e9).to_vector<float>();
+    CHECK(std::count(values.begin(), values.end(), 0.f) == 14 * 40);
+  }
+}
+
+TEST_CASE("map: METHOD A7, the map is resized as a picture is") {
+  // Half-pixel corners, as the authors' cv2.resize: the first pixels of 4 a cell lie before the
+  // first cell's middle and take its value.
+  const PixelRect box{0, 0, 8, 1};
+  const auto values =
+      rescaled_map(Tensor::from<float>({0, 1}, {1, 2}), box, 1, 8).to_vector<float>();
+  CHECK(values == std::vector<float>{0, 0, 0.125f, 0.375f, 0.625f, 0.875f, 1, 1});
 }
 
 TEST_CASE("map: METHOD A7, the share 1 - theta of the box reaches 1") {

@@ -96,9 +96,20 @@ TEST_CASE("positives: METHOD A5, the authors compare boxes truncated to whole pi
   PositiveSpec spec;
   CHECK(select_positives(detector, predictions, proposals, kBox, 1, 200, 300, spec)
             .proposals.dim(0) == 1);
-  spec.truncate_regressed = true;
+  spec.truncate_boxes = true;
   CHECK(select_positives(detector, predictions, proposals, kBox, 1, 200, 300, spec)
             .proposals.dim(0) == 0);
+  // The object's box as well: what is the same box in whole pixels overlaps wholly.
+  constexpr BoxArray kBetween{10.9f, 20.9f, 110.2f, 120.2f};
+  spec.iou_thresholds = {0.99};
+  const Tensor same = Tensor::from<float>({10.1f, 20.1f, 110.9f, 120.9f}, {1, 4});
+  const auto positives = [&] {
+    return select_positives(detector, predictions, same, kBetween, 1, 200, 300, spec)
+        .proposals.dim(0);
+  };
+  CHECK(positives() == 1);
+  spec.truncate_boxes = false;
+  CHECK(positives() == 0);
 }
 
 TEST_CASE("positives: a class that the detector does not know is refused") {

@@ -98,13 +98,37 @@ TEST_CASE("pseudo label: METHOD A7, without a map the box is filled and refined"
   }
 }
 
-TEST_CASE("pseudo label: METHOD A7, a map of zeros is no map") {
+TEST_CASE("pseudo label: METHOD A7, a map of zeros, or of what 8 bits make zeros, is no map") {
+  const Tensor zeros = Tensor::zeros({12, 16});
+  Tensor flicker = zeros.clone(), seen = zeros.clone();
+  flicker.mutable_data<float>()[6 * 16 + 8] = 0.99f / 255;
+  seen.mutable_data<float>()[6 * 16 + 8] = 1.01f / 255;
   for (const auto& options : {PseudoLabelOptions::paper(), PseudoLabelOptions::authors()}) {
     const auto labels = pseudo_labels(
-        disc_picture(), {{Tensor::zeros({12, 16}), kDiscBox}, {Tensor(), kDiscBox}}, options);
-    CHECK(labels[0].source == LabelSource::kNoMap);
-    CHECK(labels[0].foreground.to_vector<uint8_t>() == labels[1].foreground.to_vector<uint8_t>());
+        disc_picture(),
+        {{zeros, kDiscBox}, {flicker, kDiscBox}, {Tensor(), kDiscBox}, {seen, kDiscBox}}, options);
+    for (const int k : {0, 1}) {
+      CHECK(labels[size_t(k)].source == LabelSource::kNoMap);
+      CHECK(labels[size_t(k)].foreground.to_vector<uint8_t>() ==
+            labels[2].foreground.to_vector<uint8_t>());
+    }
+    CHECK(labels[3].source == LabelSource::kMap);
   }
+}
+
+TEST_CASE("pseudo label: thresholds out of range are refused") {
+  const auto label = [](double PseudoLabelOptions::*option, double value) {
+    PseudoLabelOptions options;
+    options.*option = value;
+    return pseudo_labels(disc_picture(), {{hill_map(), kDiscBox}}, options);
+  };
+  for (const double value : {1.5, 0.2, double(NAN)})
+    CHECK_THROWS_WITH_AS(label(&PseudoLabelOptions::theta_fg, value),
+                         doctest::Contains("expected 0 <= theta_bg < theta_fg <= 1"), Error);
+  CHECK_THROWS_WITH_AS(label(&PseudoLabelOptions::theta_bg, -0.1),
+                       doctest::Contains("theta_bg -0.1"), Error);
+  CHECK_THROWS_WITH_AS(label(&PseudoLabelOptions::certainty, 2), doctest::Contains("certainty 2"),
+                       Error);
 }
 
 TEST_CASE("pseudo label: METHOD A7, a mask of less than 1/5 of a small box is replaced") {

@@ -139,7 +139,8 @@ TEST_CASE("attribute: bad input gives one message") {
   error({"--box", "1,2,30,40", "--class", "cow"}, "cow");
   error({"--box", "30,2,1,40", "--class", "disc"}, "has no area");
   error({"--box", "100,2,130,40", "--class", "disc"}, "outside the picture");
-  error({"--box", "1,2,30,40", "--class", "disc", "--detections"}, "exclude each other");
+  error({"--box", "1,2,30,40", "--class", "disc", "--annotations", fixture.annotations},
+        "exclude each other");
   error({"--annotations", fixture.folder.path("none.xml")}, "none.xml");
   error({"--annotations", fixture.data + "/classes.txt"}, "classes.txt");
   error({"--image", fixture.weights}, "detector.safetensors");
@@ -149,7 +150,7 @@ TEST_CASE("attribute: bad input gives one message") {
   error({"--image", picture, "--annotations", fixture.annotations},
         "speaks of a picture of 72 x 48");
   write_file(fixture.record.image_path, read_file(fixture.record.image_path).substr(0, 300));
-  error({"--detections"}, fixture.record.image_path);
+  error({}, fixture.record.image_path);
 }
 
 TEST_CASE("bbam options: presets are those of the method, and each switch changes one thing") {
@@ -195,7 +196,7 @@ TEST_CASE("bbam options: presets are those of the method, and each switch change
                                                   {"jitter", "0.2"},
                                                   {"enough", "5"},
                                                   {"most", "6"},
-                                                  {"truncate-regressed", "yes"},
+                                                  {"truncate-boxes", "yes"},
                                                   {"theta-fg", "0.9"},
                                                   {"theta-bg", "0.1"},
                                                   {"certainty", "0.5"},
@@ -221,6 +222,5 @@ TEST_CASE("bbam options: presets are those of the method, and each switch change
   ExplainSwitches label = switches;
   label.label = "authors";
   CHECK(resolve(label, session).label.method == LabelMethod::kAuthors);
-  CHECK(resolve(label, session).label.corners == Corners::kHalfPixel);
   CHECK(resolve(label, session).bbam.objective.box_weight == 1);
 }

@@ -86,6 +86,10 @@ TEST_CASE("pseudo-label: labels from the maps of an earlier run") {
   CHECK(part("paper", "maps/") == part("solved", "maps/"));
   CHECK(part("paper", "labels.json") != part("solved", "labels.json"));
   CHECK(is_error(again("bad", {"--weights", fixture.weights}), "--reuse-maps"));
+  // A switch of the solver comes too late, unless it says what was done.
+  CHECK(is_error(again("bad", {"--iterations", "10"}), "--iterations: the maps of --reuse-maps"));
+  CHECK(is_error(again("bad", {"--lambda=0.1"}), "--lambda: the maps of --reuse-maps"));
+  CHECK(again("so be it", {"--iterations", "3"}).status == 0);
   const std::string id = read_voc(fixture.data, "val").records[2].id;
   std::filesystem::remove(fixture.folder.path("solved/images/" + id + ".json"));
   const CommandResult less = again("less", {});

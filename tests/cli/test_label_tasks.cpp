@@ -3,6 +3,7 @@
 #include <set>
 
 #include "cli/explain.h"
+#include "cli/label_paint.h"
 #include "cli/label_tasks.h"
 #include "cli/npy.h"
 #include "datasets/voc.h"
@@ -44,7 +45,7 @@ TEST_CASE("pseudo-label: objects are drawn by their seed alone") {
   }
 }
 
-TEST_CASE("pseudo-label: difficult objects and crowds are left out, and classes not asked for") {
+TEST_CASE("pseudo-label: crowds and unusable classes are left out, and difficult ones of a draw") {
   Dataset dataset;
   dataset.classes = {"cat", "dog"};
   Record record{.id = "1"};
@@ -56,7 +57,29 @@ TEST_CASE("pseudo-label: difficult objects and crowds are left out, and classes 
   dataset.records = {record, Record{.id = "2"}};
   const auto tasks = label_tasks(dataset, {false, true, false}, 0, 0);
   REQUIRE(tasks.size() == 1);
-  CHECK(tasks[0].objects == std::vector<int>{1});
+  CHECK(tasks[0].objects == std::vector<int>{0, 1});
+  const auto drawn = label_tasks(dataset, {false, true, false}, 9, 0);
+  REQUIRE(drawn.size() == 1);
+  CHECK(drawn[0].objects == std::vector<int>{1});
+}
+
+TEST_CASE("pseudo-label: boxes that are left out are ignored, not background") {
+  Dataset dataset;
+  dataset.classes = {"cat"};
+  dataset.source_labels = {7};
+  Record record{.id = "1", .width = 6, .height = 1};
+  record.objects.resize(2);
+  for (Object& object : record.objects) object.label = 1;
+  record.objects[0].box = {0, 0, 3, 1};
+  record.objects[1].box = {2, 0, 5, 1};
+  record.objects[1].crowd = true;
+  const auto mask = [](const std::vector<uint8_t>& pixels) { return Tensor::from(pixels, {1, 6}); };
+  const ObjectLabel label{mask({0, 1, 1, 0, 0, 0}), mask({0, 0, 0, 0, 0, 0}), LabelSource::kMap};
+  const LabelImage painted = painted_labels(dataset, {&record, {0}, 0}, {label});
+  CHECK(painted.classes.to_vector<uint8_t>() == std::vector<uint8_t>{0, 7, 7, 255, 255, 0});
+  CHECK(painted.objects.to_vector<uint8_t>() == std::vector<uint8_t>{0, 1, 1, 255, 255, 0});
+  const LabelImage empty = painted_labels(dataset, {&record, {}, 0}, {});
+  CHECK(empty.classes.to_vector<uint8_t>() == std::vector<uint8_t>{255, 255, 255, 255, 255, 0});
 }
 
 TEST_CASE("pseudo-label: the seed of an object depends on the object alone") {

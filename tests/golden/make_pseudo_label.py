@@ -34,11 +34,10 @@ def hill_map(at=(185, 140)):
     return 0.4 * np.exp(-((y - at[1]) ** 2 + (x - at[0]) ** 2) / (2.0 * 90**2))
 
 
-def resize_axis(values, out, aligned):
-    """Bilinear along axis 0; PyTorch's align_corners for `aligned`."""
+def resize_axis(values, out):
+    """Bilinear along axis 0, with half-pixel corners."""
     n = values.shape[0]
-    at = np.arange(out) * (n - 1) / (out - 1) if aligned else (np.arange(out) + 0.5) * n / out - 0.5
-    at = at.clip(0, n - 1)
+    at = ((np.arange(out) + 0.5) * n / out - 0.5).clip(0, n - 1)
     low = np.minimum(at.astype(int), n - 2)
     share = (at - low)[:, None]
     return values[low] * (1 - share) + values[low + 1] * share
@@ -50,19 +49,19 @@ def in_box(values, box):
     return np.where(inside, values, 0.0)
 
 
-def at_image_size(coarse, aligned):
-    return resize_axis(resize_axis(coarse, HEIGHT, aligned).T, WIDTH, aligned).T
+def at_image_size(coarse):
+    return resize_axis(resize_axis(coarse, HEIGHT).T, WIDTH).T
 
 
 def rescaled_inside(box):
-    full = at_image_size(hill_map(), aligned=False)
+    full = at_image_size(hill_map())
     inside = full[box[1]:box[3], box[0]:box[2]]
     return in_box((full - inside.min()) / (inside.max() - inside.min()), box)
 
 
 def rescaled_whole(coarse, box):
     coarse = (coarse - coarse.min()) / (coarse.max() - coarse.min())
-    return in_box(at_image_size(coarse, aligned=True), box)
+    return in_box(at_image_size(coarse), box)
 
 
 def rank_normalised(values, box):
