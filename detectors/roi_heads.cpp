@@ -13,7 +13,7 @@ namespace {
 
 struct ImageSample {
   Tensor boxes, targets;  // (S, 4) and (P, 4)
-  std::vector<int64_t> labels, matched;
+  std::vector<int64_t> labels;
 };
 
 // The class of each candidate; 0 for background, -1 for what is not trained on.
@@ -37,13 +37,9 @@ ImageSample sample_image(const Tensor& proposals, const GroundTruth& truth,
   std::vector<int64_t> rows = drawn.positives;
   rows.insert(rows.end(), drawn.negatives.begin(), drawn.negatives.end());
   const Tensor all = Tensor::from(rows);
-  return {
-      take_rows(candidates, all), encode_boxes(boxes, take_rows(candidates, positives), spec.coder),
-      take_rows(labels, all).to_vector<int64_t>(), take_rows(matched, all).to_vector<int64_t>()};
-}
-
-void append(std::vector<int64_t>& to, const std::vector<int64_t>& values) {
-  to.insert(to.end(), values.begin(), values.end());
+  return {take_rows(candidates, all),
+          encode_boxes(boxes, take_rows(candidates, positives), spec.coder),
+          take_rows(labels, all).to_vector<int64_t>()};
 }
 
 }  // namespace
@@ -86,7 +82,7 @@ RoiSample sample_rois(const std::vector<Proposals>& proposals,
   const Device device = proposals.at(0).boxes.device();
   std::vector<Tensor> boxes;
   std::vector<Variable> targets;
-  std::vector<int64_t> labels, matched, positive_rows;
+  std::vector<int64_t> labels, positive_rows;
   for (size_t n = 0; n < proposals.size(); ++n) {
     const Random random = sampling_random(step, SampledFor::kRoiHeads, int64_t(n));
     const ImageSample of_image = sample_image(proposals[n].boxes.to(kCpu), truth[n], spec, random);
@@ -94,10 +90,9 @@ RoiSample sample_rois(const std::vector<Proposals>& proposals,
       positive_rows.push_back(int64_t(labels.size()) + p);
     boxes.push_back(of_image.boxes);
     targets.emplace_back(of_image.targets);
-    append(labels, of_image.labels);
-    append(matched, of_image.matched);
+    labels.insert(labels.end(), of_image.labels.begin(), of_image.labels.end());
   }
-  return {rois_of(boxes).to(device), Tensor::from(labels).to(device), Tensor::from(matched),
+  return {rois_of(boxes).to(device), Tensor::from(labels).to(device),
           Tensor::from(positive_rows).to(device), concat(targets, 0).value().to(device)};
 }
 

@@ -47,7 +47,6 @@ Tensor rois_of(const std::vector<Tensor>& boxes);
 struct RoiSample {
   Tensor rois;           // (S, 5) f32
   Tensor labels;         // (S) i64
-  Tensor matched;        // (S) i64 on the CPU: row in the image's ground truth, -1 for background
   Tensor positive_rows;  // (P) i64: rows with labels > 0
   Tensor targets;        // (P, 4) f32: deltas from the RoIs to their boxes
 };

@@ -13,18 +13,18 @@ namespace {
 constexpr int kTile = 64;
 
 struct Boxes {
-  const double* corners;    // (N, 4), sorted
-  double threshold, extra;  // extra: 1 when corners are inclusive pixels
+  const double* corners;  // (N, 4), sorted
+  double threshold;
 
   HD bool overlap(int64_t i, int64_t j) const {
     const double *a = corners + 4 * i, *b = corners + 4 * j;
-    const double width = min_(a[2], b[2]) - max_(a[0], b[0]) + extra;
-    const double height = min_(a[3], b[3]) - max_(a[1], b[1]) + extra;
+    const double width = min_(a[2], b[2]) - max_(a[0], b[0]);
+    const double height = min_(a[3], b[3]) - max_(a[1], b[1]);
     if (!(width > 0 && height > 0)) return false;
     const double inner = width * height;
     return inner > threshold * (area(a) + area(b) - inner);
   }
-  HD double area(const double* a) const { return (a[2] - a[0] + extra) * (a[3] - a[1] + extra); }
+  HD double area(const double* a) const { return (a[2] - a[0]) * (a[3] - a[1]); }
 };
 
 // Sets keep[i] for every box of group b, the boxes [starts[b], starts[b + 1]).
@@ -98,12 +98,12 @@ Tensor group_starts(const Tensor& group, Device device, int64_t count) {
 }
 
 // boxes: (N, 4) f64 by group and descending score -> (N) u8.
-Tensor sweep(const Tensor& boxes, const Tensor& starts, double iou_threshold, bool plus_one) {
+Tensor sweep(const Tensor& boxes, const Tensor& starts, double iou_threshold) {
   const int64_t count = boxes.dim(0);
   Tensor keep = Tensor::full({count}, 1, DType::kU8, boxes.device());
   constexpr int kThreads = 512;
   parallel_blocks("nms", boxes.stream(), starts.size(), kThreads, kTile * sizeof(uint64_t),
-                  Sweep{{boxes.data<double>(), iou_threshold, plus_one ? 1.0 : 0.0},
+                  Sweep{{boxes.data<double>(), iou_threshold},
                         starts.data<int64_t>(),
                         starts.size(),
                         count,
@@ -111,8 +111,7 @@ Tensor sweep(const Tensor& boxes, const Tensor& starts, double iou_threshold, bo
   return keep;
 }
 
-Tensor suppress(const Tensor& boxes, const Tensor& scores, const Tensor& group, double threshold,
-                bool plus_one) {
+Tensor suppress(const Tensor& boxes, const Tensor& scores, const Tensor& group, double threshold) {
   check_shape(boxes, {-1, 4}, "nms: boxes");
   check_shape(scores, {boxes.dim(0)}, "nms: scores");
   check(boxes.device() == scores.device(), "nms: boxes are ", boxes, ", scores are ", scores);
@@ -127,7 +126,7 @@ Tensor suppress(const Tensor& boxes, const Tensor& scores, const Tensor& group, 
     order = take_rows(by_score, by_group);
   }
   const Tensor starts = group_starts(sorted_group, scores.device(), count);
-  Tensor keep = sweep(take_rows(boxes, order).cast(DType::kF64), starts, threshold, plus_one);
+  Tensor keep = sweep(take_rows(boxes, order).cast(DType::kF64), starts, threshold);
   if (group.defined()) {
     Tensor keep_by_score = Tensor::empty_like(keep);
     parallel_for("nms.put_back", keep.stream(), count,
@@ -140,16 +139,16 @@ Tensor suppress(const Tensor& boxes, const Tensor& scores, const Tensor& group, 
 
 }  // namespace
 
-Tensor nms(const Tensor& boxes, const Tensor& scores, double iou_threshold, bool legacy_plus_one) {
-  return suppress(boxes, scores, {}, iou_threshold, legacy_plus_one);
+Tensor nms(const Tensor& boxes, const Tensor& scores, double iou_threshold) {
+  return suppress(boxes, scores, {}, iou_threshold);
 }
 
 Tensor batched_nms(const Tensor& boxes, const Tensor& scores, const Tensor& group,
-                   double iou_threshold, bool legacy_plus_one) {
+                   double iou_threshold) {
   check_shape(group, {scores.size()}, "batched_nms: group");
   check(group.dtype() == DType::kI64 && group.device() == scores.device(), "batched_nms: group is ",
         group, ", scores are ", scores, "; expected i64 on the same device");
-  return suppress(boxes, scores, group, iou_threshold, legacy_plus_one);
+  return suppress(boxes, scores, group, iou_threshold);
 }
 
 }  // namespace bbam

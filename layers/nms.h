@@ -11,13 +11,11 @@
 
 namespace bbam {
 
-// legacy_plus_one: corners are inclusive pixels, a box is x1 - x0 + 1 wide (METHOD B1).
-Tensor nms(const Tensor& boxes, const Tensor& scores, double iou_threshold,
-           bool legacy_plus_one = false);
+Tensor nms(const Tensor& boxes, const Tensor& scores, double iou_threshold);
 
 // Boxes of different groups (classes, images, pyramid levels) never suppress each other.
 // group: (N) i64, any values.
 Tensor batched_nms(const Tensor& boxes, const Tensor& scores, const Tensor& group,
-                   double iou_threshold, bool legacy_plus_one = false);
+                   double iou_threshold);
 
 }  // namespace bbam

@@ -19,7 +19,8 @@ struct ChannelPlanes {
   int64_t points;
   int channels;
 
-  // The last plane has 1, 2, 4 or 8 channels; those that are not needed hold zeros.
+  // The last plane has 1, 2, 4 or 8 channels; those that are not needed hold zeros where channels
+  // are summed over (labels), and else values that nobody reads.
   HD static int tail_width(int channels) {
     const int rest = channels % kPlaneWidth;
     return rest == 0 ? kPlaneWidth : rest > 4 ? 8 : rest > 2 ? 4 : rest;

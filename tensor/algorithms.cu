@@ -141,21 +141,6 @@ void radix_sort(uint64_t* keys, int32_t* order, uint64_t* spare_keys, int32_t* s
   }
 }
 
-template <class Scan>
-Tensor scanned(const Tensor& counts, const char* what, Scan scan) {
-  check_shape(counts, {-1}, what);
-  check(counts.dtype() == DType::kI32 || counts.dtype() == DType::kI64, what, ": counts are ",
-        counts.dtype(), "; expected i32 or i64");
-  Tensor sums = Tensor::empty_like(counts);
-  with_policy(what, counts.stream(), [&](const auto& policy) {
-    if (counts.dtype() == DType::kI32)
-      scan(policy, counts.data<int32_t>(), counts.size(), sums.mutable_data<int32_t>());
-    else
-      scan(policy, counts.data<int64_t>(), counts.size(), sums.mutable_data<int64_t>());
-  });
-  return sums;
-}
-
 struct IsSet {
   HD bool operator()(uint8_t value) const { return value != 0; }
 };
@@ -236,15 +221,20 @@ Tensor top_k(const Tensor& keys, int64_t k) {
 }
 
 Tensor inclusive_scan(const Tensor& counts) {
-  return scanned(counts, "inclusive_scan", [](const auto& policy, auto* x, int64_t n, auto* y) {
-    thrust::inclusive_scan(policy, x, x + n, y);
+  check_shape(counts, {-1}, "inclusive_scan");
+  check(counts.dtype() == DType::kI32 || counts.dtype() == DType::kI64,
+        "inclusive_scan: counts are ", counts.dtype(), "; expected i32 or i64");
+  Tensor sums = Tensor::empty_like(counts);
+  with_policy("inclusive_scan", counts.stream(), [&](const auto& policy) {
+    const auto scan = [&](const auto* x, auto* y) {
+      thrust::inclusive_scan(policy, x, x + counts.size(), y);
+    };
+    if (counts.dtype() == DType::kI32)
+      scan(counts.data<int32_t>(), sums.mutable_data<int32_t>());
+    else
+      scan(counts.data<int64_t>(), sums.mutable_data<int64_t>());
   });
-}
-
-Tensor exclusive_scan(const Tensor& counts) {
-  return scanned(counts, "exclusive_scan", [](const auto& policy, auto* x, int64_t n, auto* y) {
-    thrust::exclusive_scan(policy, x, x + n, y);
-  });
+  return sums;
 }
 
 Tensor nonzero(const Tensor& mask) {

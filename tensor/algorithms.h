@@ -21,9 +21,8 @@ Tensor sort_rows(Tensor& keys, int bits);
 // keys: (N) -> (min(k, N)) i64, the indices of the largest, in descending order, ties by index.
 Tensor top_k(const Tensor& keys, int64_t k);
 
-// counts: (N) i32 or i64 -> (N) of that type: y[i] = x[0] + ... + x[i], or without x[i].
+// counts: (N) i32 or i64 -> (N) of that type: y[i] = x[0] + ... + x[i].
 Tensor inclusive_scan(const Tensor& counts);
-Tensor exclusive_scan(const Tensor& counts);
 
 // mask: (N) u8 -> (M) i64, the indices of the values that are not 0, ascending. On a GPU this waits
 // for the device, since M must be known.

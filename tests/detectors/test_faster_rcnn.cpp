@@ -76,6 +76,20 @@ TEST_CASE("faster rcnn: METHOD B1, P6 is every second pixel of P5") {
   const Tensor& p6 = output.objectness[4].value();
   CHECK(p5.shape() == Shape{2, 2, 3, 3});
   CHECK(p6.shape() == Shape{2, 1, 2, 3});
+  // The head serves all levels: with those pixels of P5 in P5's place it says what it says of P6.
+  const float* from = features[3].value().data<float>();
+  std::vector<float> every_second;
+  for (int64_t n = 0; n < 2; ++n)
+    for (int64_t x = 0; x < 3; x += 2) {
+      const float* pixel = from + (n * 2 * 3 + x) * 16;  // row 0
+      every_second.insert(every_second.end(), pixel, pixel + 16);
+    }
+  auto replaced = features;
+  replaced[3] = Variable(Tensor::from(every_second, {2, 1, 2, 16}));
+  const RpnOutput expected = model.rpn(replaced);
+  CHECK(p6.to_vector<float>() == expected.objectness[3].value().to_vector<float>());
+  CHECK(output.deltas[4].value().to_vector<float>() ==
+        expected.deltas[3].value().to_vector<float>());
 }
 
 TEST_CASE("faster rcnn: only the levels asked for, and those that RoIs need") {

@@ -24,8 +24,8 @@ Rows rows_of(const Tensor& boxes) {
   return rows;
 }
 
-double iou(const std::array<double, 4>& a, const std::array<double, 4>& b, double one) {
-  const auto length = [&](double low, double high) { return std::max(high - low + one, 0.0); };
+double iou(const std::array<double, 4>& a, const std::array<double, 4>& b) {
+  const auto length = [](double low, double high) { return std::max(high - low, 0.0); };
   const double inner = length(std::max(a[0], b[0]), std::min(a[2], b[2])) *
                        length(std::max(a[1], b[1]), std::min(a[3], b[3]));
   const double all =
@@ -35,7 +35,7 @@ double iou(const std::array<double, 4>& a, const std::array<double, 4>& b, doubl
 
 // The definition: repeatedly take the best box that is left and drop what it overlaps.
 std::vector<double> plain_nms(const Rows& boxes, const std::vector<double>& scores,
-                              const std::vector<double>& group, double threshold, double one) {
+                              const std::vector<double>& group, double threshold) {
   std::vector<size_t> left(boxes.size());
   std::iota(left.begin(), left.end(), 0);
   std::vector<double> kept;
@@ -45,7 +45,7 @@ std::vector<double> plain_nms(const Rows& boxes, const std::vector<double>& scor
     });
     kept.push_back(double(best));
     std::erase_if(left, [&](size_t i) {
-      return i == best || (group[i] == group[best] && iou(boxes[i], boxes[best], one) > threshold);
+      return i == best || (group[i] == group[best] && iou(boxes[i], boxes[best]) > threshold);
     });
   }
   return kept;
@@ -72,10 +72,9 @@ Tensor stepped_scores(int64_t count, int64_t steps, uint64_t seed) {
 }
 
 // The op's indices as floats, so that one case serves both types.
-Example example(int64_t count, int64_t groups, double threshold, bool plus_one) {
+Example example(int64_t count, int64_t groups, double threshold) {
   const Tensor group = stepped_scores(count, groups, uint64_t(count + 5)).cast(DType::kF64);
-  return {join(count, " boxes in ", groups, " groups, threshold ", threshold,
-               plus_one ? ", inclusive corners" : ""),
+  return {join(count, " boxes in ", groups, " groups, threshold ", threshold),
           {clustered_boxes(count, uint64_t(count)).cast(DType::kF32).cast(DType::kF64),
            stepped_scores(count, 32, uint64_t(count + 1)), group},
           [=](const std::vector<Variable>& v) {
@@ -85,22 +84,20 @@ Example example(int64_t count, int64_t groups, double threshold, bool plus_one) 
             for (double id : v[2].value().to(kCpu).cast(DType::kF64).to_vector<double>())
               ids.push_back(std::lround(id * double(groups)) - 2);
             const Tensor group_ids = Tensor::from(ids, {count}, boxes.device());
-            const Tensor kept = groups == 1
-                                    ? nms(boxes, scores, threshold, plus_one)
-                                    : batched_nms(boxes, scores, group_ids, threshold, plus_one);
+            const Tensor kept = groups == 1 ? nms(boxes, scores, threshold)
+                                            : batched_nms(boxes, scores, group_ids, threshold);
             return Variable(kept.cast(boxes.dtype()));
           },
           [=](const std::vector<Tensor>& t) {
             return plain_nms(rows_of(t[0]), t[1].to_vector<double>(), t[2].to_vector<double>(),
-                             threshold, plus_one ? 1 : 0);
+                             threshold);
           }};
 }
 
 std::vector<int64_t> kept_of(const std::vector<double>& boxes, const std::vector<double>& scores,
-                             double threshold, Device device, bool plus_one = false) {
+                             double threshold, Device device) {
   const auto n = int64_t(scores.size());
-  return nms(Tensor::from(boxes, {n, 4}, device), Tensor::from(scores, {n}, device), threshold,
-             plus_one)
+  return nms(Tensor::from(boxes, {n, 4}, device), Tensor::from(scores, {n}, device), threshold)
       .to_vector<int64_t>();
 }
 
@@ -109,9 +106,8 @@ std::vector<int64_t> kept_of(const std::vector<double>& boxes, const std::vector
 TEST_CASE("op nms") {
   OpCase op_case{.op = "nms", .examples = {}};
   for (int64_t count : {0, 1, 5, 63, 64, 65, 300})
-    op_case.examples.push_back(example(count, 1, 0.5, false));
-  op_case.examples.push_back(example(200, 1, 0.0, false));
-  op_case.examples.push_back(example(200, 1, 0.3, true));
+    op_case.examples.push_back(example(count, 1, 0.5));
+  op_case.examples.push_back(example(200, 1, 0.0));
   op_case.has_gradient = false;
   run(op_case);
 }
@@ -119,8 +115,7 @@ TEST_CASE("op nms") {
 TEST_CASE("op batched_nms") {
   OpCase op_case{.op = "batched_nms", .examples = {}};
   for (int64_t count : {0, 1, 7, 300})
-    for (int64_t groups : {3, 40}) op_case.examples.push_back(example(count, groups, 0.4, false));
-  op_case.examples.push_back(example(200, 3, 0.3, true));
+    for (int64_t groups : {3, 40}) op_case.examples.push_back(example(count, groups, 0.4));
   op_case.has_gradient = false;
   run(op_case);
 }
@@ -143,14 +138,6 @@ TEST_CASE("nms: an IoU equal to the threshold does not suppress") {
   for (Device device : available_devices()) {
     CHECK(kept_of(boxes, {1, 2}, 0.5, device) == std::vector<int64_t>{1, 0});
     CHECK(kept_of(boxes, {1, 2}, 0.49, device) == std::vector<int64_t>{1});
-  }
-}
-
-TEST_CASE("nms: METHOD B1, inclusive corners are one pixel wider") {
-  const std::vector<double> boxes{0, 0, 9, 9, 0, 5, 9, 14};  // 100 pixels each, 50 shared: IoU 1/3
-  for (Device device : available_devices()) {
-    CHECK(kept_of(boxes, {2, 1}, 0.33, device, true) == std::vector<int64_t>{0});
-    CHECK(kept_of(boxes, {2, 1}, 0.33, device, false) == std::vector<int64_t>{0, 1});  // 36/126
   }
 }
 

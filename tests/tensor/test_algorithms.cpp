@@ -159,8 +159,7 @@ TEST_CASE("algorithms: scans") {
   for (Device device : available_devices()) {
     const Tensor counts = Tensor::from<int32_t>({3, 0, 2, 5}, {4}, device);
     CHECK(inclusive_scan(counts).to_vector<int32_t>() == std::vector<int32_t>{3, 3, 5, 10});
-    CHECK(exclusive_scan(counts).to_vector<int32_t>() == std::vector<int32_t>{0, 3, 3, 5});
-    CHECK(exclusive_scan(counts.rows(0, 0)).size() == 0);
+    CHECK(inclusive_scan(counts.rows(0, 0)).size() == 0);
     const Tensor many = Tensor::full({5000}, 3e9, DType::kI64, device);
     CHECK(inclusive_scan(many).rows(4999, 5000).item<int64_t>() == 15000000000000);
   }
