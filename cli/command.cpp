@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "cli/interrupt.h"
-#include "cli/run_record.h"
+#include "cli/settings_file.h"
 #include "tensor/check.h"
 #include "tensor/profile.h"
 
@@ -200,50 +199,6 @@ struct Program::Parser {
   }
 };
 
-namespace {
-
-// Settings files: TOML, or the run.json that a run has left. Flat entries, and those in a section
-// of the chosen command's name ([evaluate], [train.detector]), are that command's.
-class SettingsReader : public CLI::ConfigTOML {
- public:
-  explicit SettingsReader(CLI::App& root) : root_(root) {}
-
-  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
-    const std::string text{std::istreambuf_iterator<char>(input), {}};
-    std::vector<CLI::ConfigItem> items;
-    if (text.find_first_not_of(" \t\r\n") != std::string::npos &&
-        text[text.find_first_not_of(" \t\r\n")] == '{') {
-      for (auto& [name, values] : settings_of_run_record(text)) items.push_back({{}, name, values});
-    } else {
-      std::istringstream lines(text);
-      items = CLI::ConfigTOML::from_config(lines);
-    }
-    return for_command(items);
-  }
-
- private:
-  std::vector<CLI::ConfigItem> for_command(const std::vector<CLI::ConfigItem>& items) const {
-    std::vector<std::string> path;
-    for (CLI::App* app = &root_; !app->get_subcommands().empty();) {
-      app = app->get_subcommands().front();
-      path.push_back(app->get_name());
-    }
-    std::vector<CLI::ConfigItem> kept;
-    for (CLI::ConfigItem item : items) {
-      const bool marks_a_section = item.name == "++" || item.name == "--";
-      if (marks_a_section || !(item.parents.empty() || item.parents == path)) continue;
-      const bool common = root_.get_option_no_throw("--" + item.name) != nullptr;
-      item.parents = common ? std::vector<std::string>{} : path;
-      kept.push_back(item);
-    }
-    return kept;
-  }
-
-  CLI::App& root_;
-};
-
-}  // namespace
-
 Program::Program() : parser_(std::make_unique<Parser>()) {
   CLI::App& root = parser_->root;
   CommonOptions& common = parser_->common;
@@ -260,7 +215,7 @@ Program::Program() : parser_(std::make_unique<Parser>()) {
                   "settings from this file: TOML, or the run.json of an earlier run")
       ->type_name("FILE");
   root.set_version_flag("--version", std::string("bbam ") + kVersion);
-  root.config_formatter(std::make_shared<SettingsReader>(root));
+  root.config_formatter(settings_reader(root));
   root.allow_config_extras(CLI::config_extras_mode::error);
   root.formatter(std::make_shared<HelpFormatter>());
 }

@@ -2,6 +2,7 @@
 
 #include "attribution/perturb.h"
 #include "cli/detect.h"
+#include "cli/fnv1a.h"
 #include "tensor/random.h"
 
 namespace bbam {
@@ -55,9 +56,9 @@ std::vector<BbamResult> Explainer::solve(const DetectorInput& input,
 }
 
 uint64_t object_seed(uint64_t seed, const std::string& image_id, int64_t object) {
-  uint64_t name = 0xcbf29ce484222325ull;  // FNV-1a
-  for (const char c : image_id) name = (name ^ uint8_t(c)) * 0x100000001b3ull;
-  return Random(seed, name).bits(uint64_t(object));
+  Fnv1a name;
+  name.add(image_id);
+  return Random(seed, name.state).bits(uint64_t(object));
 }
 
 Tensor upsampled_map(const Tensor& map, ImageSize size, Corners corners) {

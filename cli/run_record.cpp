@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "cli/fnv1a.h"
 #include "cli/json_text.h"
 #include "tensor/check.h"
 #include "tensor/files.h"
@@ -22,20 +23,12 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-struct Fnv1a {
-  uint64_t state = 0xcbf29ce484222325ull;
-  void add(const char* bytes, size_t count) {
-    for (size_t i = 0; i < count; ++i) state = (state ^ uint8_t(bytes[i])) * 0x100000001b3ull;
-  }
-  void add(const std::string& text) { add(text.data(), text.size() + 1); }
-};
-
 void add_file(Fnv1a& hash, const std::string& path) {
   std::FILE* file = std::fopen(path.c_str(), "rb");
   check(file != nullptr, path, ": cannot be opened");
   std::vector<char> chunk(1 << 20);
   for (size_t n; (n = std::fread(chunk.data(), 1, chunk.size(), file)) > 0;)
-    hash.add(chunk.data(), n);
+    hash.add({chunk.data(), n});
   const bool whole = std::ferror(file) == 0;
   std::fclose(file);
   check(whole, path, ": could not be read to its end");
@@ -68,13 +61,13 @@ std::string hash_input(const std::string& path) {
                         std::to_string(i->file_size(error)));
   check(!error, path, ": cannot be listed: ", error.message());
   std::sort(entries.begin(), entries.end());
-  for (const std::string& entry : entries) hash.add(entry);
+  for (const std::string& entry : entries) hash.add({entry.data(), entry.size() + 1});
   return fmt::format("{:016x}", hash.state);
 }
 
 std::string hash_text(const std::string& text) {
   Fnv1a hash;
-  hash.add(text.data(), text.size());
+  hash.add(text);
   return fmt::format("{:016x}", hash.state);
 }
 
@@ -129,13 +122,13 @@ RunRecord::Stage::Stage(RunRecord& record, std::string name)
     : record_(record), name_(std::move(name)), start_s_(profile::now_s()) {}
 RunRecord::Stage::~Stage() { record_.add_seconds(name_, profile::now_s() - start_s_); }
 
-Settings settings_of_run_record(const std::string& text) {
+Settings settings_of_run_record(const std::string& text, const std::string& file) {
   const json record = json::parse(text, nullptr, false);
-  check(record.is_object() && record.contains("settings") && record["settings"].is_object(),
-        "the settings file begins with '{' but is no run.json with a member \"settings\"");
+  check(record.is_object() && record.contains("settings") && record["settings"].is_object(), file,
+        ": is no run.json; expected a JSON object with a member \"settings\"");
   Settings settings;
   for (const auto& [name, value] : record["settings"].items()) {
-    check(!value.is_object(), "run.json: the setting '", name, "' is an object");
+    check(!value.is_object(), file, ": the setting '", name, "' is an object");
     if (value.is_array()) {
       for (const json& item : value) settings[name].push_back(plain(item));
     } else {

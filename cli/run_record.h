@@ -55,8 +55,8 @@ class RunRecord {
 std::string hash_input(const std::string& path);
 std::string hash_text(const std::string& text);
 
-// The settings of a run.json's text; throws Error when it is none.
-Settings settings_of_run_record(const std::string& text);
+// The settings of a run.json's text; throws Error naming `file` when it is none.
+Settings settings_of_run_record(const std::string& text, const std::string& file);
 
 // The first setting, by name, that is not the same in both: "lr '0.01', not '0.02'"; "" if none.
 std::string first_difference(const Settings& before, const Settings& now);

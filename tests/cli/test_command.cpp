@@ -142,12 +142,31 @@ TEST_CASE("command: bad options give one line and status 1") {
 TEST_CASE("command: bad settings files give one line and status 1") {
   TempFolder folder;
   const std::string path = folder.path("s.toml");
-  write_file(path, "coat = 3\n");
-  CHECK(is_error(paint({"paint", "house", "x", "--config", path}).result, "coat"));
-  write_file(path, "{\"results\": 3}\n");
-  CHECK(is_error(paint({"paint", "house", "x", "--config", path}).result, "settings"));
-  write_file(path, "{\"settings\": {\"coats\": {}}}\n");
-  CHECK(is_error(paint({"paint", "house", "x", "--config", path}).result, "coats"));
+  const auto error = [&](const std::string& text, const std::string& what) {
+    write_file(path, text);
+    const CommandResult result = paint({"paint", "house", "x", "--config", path}).result;
+    INFO(result.err);
+    CHECK(is_error(result, path + ": " + what));
+  };
+  error("coat = 3\n", "'coat' is no setting of bbam paint house");
+  error("config = 'x'\n", "'config' is no setting of bbam paint house");
+  error("# coats\n\ncoats 3\n", "line 3: expected NAME = VALUE");
+  error("coats =\n", "line 1: expected NAME = VALUE");
+  error("= 3\n", "line 1: expected NAME = VALUE");
+  error("varnish\n", "line 1: expected NAME = VALUE");
+  error("coats = 3\nsizes = [7,\n85\n", "line 2: the list that begins here has no end");
+  error("{\"results\": 3}\n", "is no run.json");
+  error("{\"settings\": ", "is no run.json");
+  error("[{\"image_id\": 1}]\n", "is no run.json");
+  error("{\"settings\": {\"coats\": {}}}\n", "the setting 'coats' is an object");
+  for (const std::string& binary : {std::string("coats = 3\0\1\n", 12), std::string("\x89PNG\r\n"),
+                                    std::string("coats = \x1b[31m3\n")})
+    error(binary, "is neither TOML nor a run.json\n");
+  for (const char* text : {"", "\n\t# nothing\r\n", "coats = 3 # thick\n[ paint.boat ]\nmast = 3\n",
+                           "sizes = [7,\n  8,\n]\n[paint.house]\nIN = \"wall = high\"\n"}) {
+    write_file(path, text);
+    CHECK(paint({"paint", "house", "x", "--config", path}).result.err == "");
+  }
 }
 
 TEST_CASE("command: errors of the work itself") {
