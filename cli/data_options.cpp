@@ -66,4 +66,8 @@ void warn_of(const std::vector<std::string>& problems, Session& session, size_t 
     session.warn(join("and ", problems.size() - most, " more problems of that kind"));
 }
 
+void warn_of_passed_over(int64_t pictures, Session& session) {
+  if (pictures > 0) session.warn(join(pictures, " pictures were passed over"));
+}
+
 }  // namespace bbam

@@ -23,4 +23,7 @@ Dataset open_dataset(const DataOptions& options, Session& session,
 // Up to `most` of the lines as warnings, and how many more there are.
 void warn_of(const std::vector<std::string>& problems, Session& session, size_t most = 10);
 
+// A command's closing line, where there were any: the data set's own and those found since.
+void warn_of_passed_over(int64_t pictures, Session& session);
+
 }  // namespace bbam

@@ -118,9 +118,11 @@ void detect_data(const DetectOptions& o, LoadedDetector& detector, Session& sess
   session.out << table;
   record.results()["tables"] = {table.json("Detections")};
   record.results()["boxes"] = json_of(scores, dataset);
-  record.results()["pictures_passed_over"] = problems.size();
+  const int64_t passed_over = dataset.pictures_passed_over + int64_t(problems.size());
+  record.results()["pictures_passed_over"] = passed_over;
   record.input(data.data);
   if (!o.out.empty()) write_results(o.out + "/detections.json", results);
+  warn_of_passed_over(passed_over, session);
 }
 
 }  // namespace

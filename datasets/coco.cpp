@@ -99,9 +99,10 @@ class Reader {
     try {
       read_categories(list(root, "categories"));
       const json& images = list(root, "images");
-      for (const json& image : images) passing_over("image", image, [&] { read_image(image); });
+      for (const json& image : images)
+        dataset_.pictures_passed_over += !reads("image", image, [&] { read_image(image); });
       for (const json& annotation : list(root, "annotations"))
-        passing_over("annotation", annotation, [&] { read_annotation(annotation); });
+        reads("annotation", annotation, [&] { read_annotation(annotation); });
       finish_records(dataset_, options_, images.size(), path_);
     } catch (const Error& error) {
       const std::string what = error.what();
@@ -120,15 +121,18 @@ class Reader {
     }
   }
 
+  // Whether the entry could be read; if not, it is passed over.
   template <class F>
-  void passing_over(const char* kind, const json& entry, F&& read_entry) {
+  bool reads(const char* kind, const json& entry, F&& read_entry) {
     try {
       read_entry();
+      return true;
     } catch (const Error& error) {
       const std::string id =
           entry.is_object() && entry.contains("id") ? entry["id"].dump() : "without an id";
       dataset_.problems.push_back(
           join(path_, ": ", kind, " ", id, ": ", error.what(), "; passed over"));
+      return false;
     }
   }
 

@@ -175,8 +175,12 @@ bool clip_box(PixelBox& box, ImageSize size, const std::string& where,
   const float width = float(size.width), height = float(size.height);
   const PixelBox clipped{std::clamp(box.x0, 0.f, width), std::clamp(box.y0, 0.f, height),
                          std::clamp(box.x1, 0.f, width), std::clamp(box.y1, 0.f, height)};
-  // Written so that NaN fails.
-  if (!(box.x1 > box.x0 && box.y1 > box.y0)) {
+  if (!(std::isfinite(box.x0) && std::isfinite(box.y0) && std::isfinite(box.x1) &&
+        std::isfinite(box.y1))) {
+    problems.push_back(join(where, ": the box ", text(box), " is not finite; passed over"));
+    return false;
+  }
+  if (box.x1 <= box.x0 || box.y1 <= box.y0) {
     problems.push_back(join(where, ": the box ", text(box), " has no area; passed over"));
     return false;
   }

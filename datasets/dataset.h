@@ -40,6 +40,7 @@ struct Dataset {
   std::vector<int> source_labels;    // what label c is called in the files: [c - 1]
   std::vector<Record> records;
   std::vector<std::string> problems;  // one line each: the file, what is wrong, what was done
+  int64_t pictures_passed_over = 0;   // whole ones; each is told in problems
   bool numbers_objects = false;       // VOC: Object::id is the object's value in a map of objects
 
   const std::string& name_of(const Object& object) const {

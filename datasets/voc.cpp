@@ -186,6 +186,7 @@ Dataset read_voc(const std::string& root, const std::string& split, const Datase
       dataset.records.push_back(std::move(record));
     } catch (const Error& error) {
       dataset.problems.push_back(join(error.what(), "; picture passed over"));
+      ++dataset.pictures_passed_over;
     }
   finish_records(dataset, options, ids.size(), list);
   return dataset;

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "datasets/coco.h"
@@ -178,7 +179,9 @@ TEST_CASE("coco: bad images and files") {
     CHECK(dataset.records.size() == 1);
     REQUIRE(dataset.problems.size() == 1);
     CHECK(doctest::String(dataset.problems[0].c_str()) == Contains(what.c_str()));
+    CHECK(dataset.pictures_passed_over == 1);
   }
+  CHECK(read_images(good).pictures_passed_over == 0);
   CHECK_THROWS_WITH_AS(read_images(R"({"id":1})"), Contains("none of its 1 pictures can be used"),
                        Error);
   CHECK_THROWS_WITH_AS(read_images(""), Contains("instances_val.json: names no pictures"), Error);
@@ -196,6 +199,18 @@ TEST_CASE("coco: bad images and files") {
       Contains("two categories have the id 1"), Error);
   CHECK_THROWS_WITH_AS(read_dataset(coco.folder.path(), "test"),
                        Contains("instances_test.json: no such file"), Error);
+}
+
+TEST_CASE("dataset: a box that is not finite is passed over, not clipped") {
+  const float nan = std::nanf(""), inf = HUGE_VALF;
+  for (const PixelBox bad :
+       {PixelBox{0, 0, inf, 50}, {-inf, 0, 9, 9}, {0, 0, 9, inf}, {nan, 0, 9, 9}}) {
+    PixelBox box = bad;
+    std::vector<std::string> problems;
+    CHECK(!clip_box(box, {40, 30}, "x.xml", problems));
+    REQUIRE(problems.size() == 1);
+    CHECK(doctest::String(problems[0].c_str()) == doctest::Contains("is not finite; passed over"));
+  }
 }
 
 TEST_CASE("dataset: a plain folder of pictures is no data set") {

@@ -54,6 +54,7 @@ struct VocFolder {
     add("bad", xml);
     const Dataset dataset = read();
     REQUIRE(dataset.problems.size() == 1);
+    CHECK(dataset.pictures_passed_over == 2 - int64_t(dataset.records.size()));
     return dataset.problems[0].c_str();
   }
 };
@@ -222,6 +223,7 @@ TEST_CASE("voc: a bad sample is told, passed over, and costs nothing else") {
   REQUIRE(dataset.problems.size() == 1);
   CHECK(doctest::String(dataset.problems[0].c_str()) ==
         Contains("gone.jpg: no such picture; picture passed over"));
+  CHECK(dataset.pictures_passed_over == 1);
 
   VocFolder all_bad;
   all_bad.add("bad", "nonsense");
