@@ -23,6 +23,16 @@ void tell(const Unknown& unknown, Session& session) {
     session.warn(join(unknown.classes, " results left out: their class is not in the data set"));
 }
 
+// Images that could not be compared; Error where none could.
+void tell_left_out(const std::vector<std::string>& problems, size_t images,
+                   const EvaluateOptions& options, Session& session) {
+  if (problems.empty()) return;
+  check(problems.size() < images, options.data.data, ": none of the ", images,
+        " images can be compared; ", problems[0]);
+  warn_of(problems, session, 3);
+  session.warn(join(problems.size(), " of ", images, " images were left out"));
+}
+
 // Prints the table, and writes the record with the same numbers where --out asks for it.
 template <class Scores>
 void publish(const Scores& scores, const Dataset& dataset, const EvaluateOptions& options,
@@ -53,10 +63,13 @@ void evaluate(const std::string& what, const EvaluateOptions& options, Session& 
     if (scores.missing > 0)
       session.warn(join(options.results, ": has no map of ", scores.missing, " of ",
                         scores.images + scores.missing, " pictures; they are left out"));
+    tell_left_out(scores.problems, size_t(scores.images) + scores.problems.size(), options,
+                  session);
     publish(scores, dataset, options, session);
     return;
   }
-  const std::vector<Instance> results = read_instances(options.results);
+  const std::vector<Instance> results =
+      what == "masks" ? read_instances(options.results) : read_detections(options.results);
   if (what == "boxes") {
     const VocApRule rule = options.rule == "area" ? VocApRule::kArea : VocApRule::kElevenPoints;
     const BoxScores scores = evaluate_boxes(dataset, results, rule);
@@ -66,12 +79,12 @@ void evaluate(const std::string& what, const EvaluateOptions& options, Session& 
     const InstanceScores scores =
         of_file(options.results, [&] { return evaluate_instances(dataset, results); });
     tell(scores.unknown, session);
-    warn_of(scores.problems, session, 3);
+    tell_left_out(scores.problems, dataset.records.size(), options, session);
     publish(scores, dataset, options, session);
   } else {
     const MaskScores scores = of_file(
         options.results, [&] { return evaluate_masks(dataset, results, options.only_given); });
-    warn_of(scores.problems, session, 3);
+    tell_left_out(scores.problems, dataset.records.size(), options, session);
     publish(scores, dataset, options, session);
   }
 }

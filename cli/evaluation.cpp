@@ -1,10 +1,11 @@
 #include "cli/evaluation.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <map>
+#include <optional>
 
+#include "attribution/map_to_probability.h"
 #include "cli/label_match.h"
 #include "tensor/check.h"
 
@@ -38,11 +39,17 @@ CocoBox coco_box(const PixelBox& box) {
 
 Tensor tensor_of(const Image& mask) { return Tensor::from(mask.pixels, {mask.height, mask.width}); }
 
-// 1 where the value is `value`, else 0.
-Tensor equal_to(const Image& map, uint8_t value) {
-  Image mask(map.width, map.height, 1);
-  for (size_t i = 0; i < map.pixels.size(); ++i) mask.pixels[i] = map.pixels[i] == value;
-  return tensor_of(mask);
+// The masks of the record's objects. Nothing, and a line in problems, where they cannot be had: one
+// damaged file among many costs its own image.
+std::optional<std::vector<Image>> true_masks_of(const Record& record,
+                                                std::vector<std::string>& problems) {
+  try {
+    if (has_masks(record)) return read_masks(record);
+    problems.push_back(record.id + ": its objects have no masks; left out");
+  } catch (const Error& error) {
+    problems.push_back(join(error.what(), "; left out"));
+  }
+  return {};
 }
 
 }  // namespace
@@ -85,15 +92,11 @@ InstanceScores evaluate_instances(const Dataset& dataset, const std::vector<Inst
   std::vector<bool> usable(dataset.records.size());
   for (size_t i = 0; i < dataset.records.size(); ++i) {
     const Record& record = dataset.records[i];
-    usable[i] = has_masks(record);
-    if (!usable[i]) {
-      scores.problems.push_back(record.id + ": its objects have no masks; left out");
-      continue;
-    }
-    const std::vector<Image> masks = read_masks(record);
-    for (size_t k = 0; k < masks.size(); ++k) {
+    const auto masks = true_masks_of(record, scores.problems);
+    usable[i] = masks.has_value();
+    for (size_t k = 0; usable[i] && k < masks->size(); ++k) {
       const Object& object = record.objects[k];
-      const Rle mask = rle_encode(equal_to(masks[k], 1));
+      const Rle mask = rle_encode(equal_to((*masks)[k], 1));
       objects.push_back({.image_id = int64_t(i),
                          .category_id = object.label,
                          .mask = mask,
@@ -122,11 +125,10 @@ InstanceScores evaluate_instances(const Dataset& dataset, const std::vector<Inst
 }
 
 Image filled_box(const PixelBox& box, ImageSize size) {
+  const PixelRect rect = pixel_rect({box.x0, box.y0, box.x1, box.y1}, size.height, size.width);
   Image mask(size.width, size.height, 1);
-  const auto first = [](float edge) { return std::max(0, int(std::ceil(edge - 0.5f))); };
-  const int x1 = std::min(size.width, first(box.x1)), y1 = std::min(size.height, first(box.y1));
-  for (int y = first(box.y0); y < y1; ++y)
-    for (int x = first(box.x0); x < x1; ++x) *mask.at(x, y) = 1;
+  for (int y = int(rect.y0); y < rect.y1; ++y)
+    std::fill_n(mask.at(int(rect.x0), y), rect.x1 - rect.x0, uint8_t(1));
   return mask;
 }
 
@@ -183,17 +185,14 @@ MaskScores evaluate_masks(const Dataset& dataset, const std::vector<Instance>& m
   }
   MaskScores scores;
   for (const Record& record : dataset.records) {
-    if (!has_masks(record)) {
-      scores.problems.push_back(record.id + ": its objects have no masks; left out");
-      continue;
-    }
-    const std::vector<Image> truth = read_masks(record);
+    const auto truth = true_masks_of(record, scores.problems);
+    if (!truth) continue;
     const auto found = by_object(dataset, record, given[record.id]);
-    for (size_t k = 0; k < truth.size(); ++k) {
+    for (size_t k = 0; k < truth->size(); ++k) {
       const Instance* instance = found[k];
       const Object& object = record.objects[k];
       if (object.crowd || object.difficult || (only_given && instance == nullptr)) continue;
-      const Tensor true_mask = equal_to(truth[k], 1), left_out = equal_to(truth[k], kVoid);
+      const Tensor true_mask = equal_to((*truth)[k], 1), left_out = equal_to((*truth)[k], kVoid);
       MaskScore score{record.id, int(k), object.label};
       score.box_iou =
           mask_iou(tensor_of(filled_box(object.box, record.size())), true_mask, left_out);
@@ -211,6 +210,21 @@ MaskScores evaluate_masks(const Dataset& dataset, const std::vector<Instance>& m
   return scores;
 }
 
+namespace {
+
+void add_map(const Dataset& dataset, const Record& record, const std::string& path,
+             SemanticScores& scores) {
+  Image predicted = read_label_png(path);
+  check(predicted.size() == record.size(), path, ": is ", predicted.width, " x ", predicted.height,
+        "; the picture is ", record.width, " x ", record.height);
+  for (uint8_t& value : predicted.pixels)
+    if (value != 0 && value != kVoid) value = uint8_t(dataset.label_of_source(value));
+  scores.matrix.add(tensor_of(read_class_map(dataset, record)), tensor_of(predicted));
+  ++scores.images;
+}
+
+}  // namespace
+
 SemanticScores evaluate_semantic(const Dataset& dataset, const std::string& folder) {
   SemanticScores scores{ConfusionMatrix(int(dataset.classes.size()) + 1, kVoid)};
   for (const Record& record : dataset.records) {
@@ -220,16 +234,17 @@ SemanticScores evaluate_semantic(const Dataset& dataset, const std::string& fold
       ++scores.missing;
       continue;
     }
-    Image predicted = read_label_png(path);
-    check(predicted.size() == record.size(), path, ": is ", predicted.width, " x ",
-          predicted.height, "; the picture is ", record.width, " x ", record.height);
-    for (uint8_t& value : predicted.pixels)
-      if (value != 0 && value != kVoid) value = uint8_t(dataset.label_of_source(value));
-    scores.matrix.add(tensor_of(read_class_map(dataset, record)), tensor_of(predicted));
-    ++scores.images;
+    try {
+      add_map(dataset, record, path, scores);
+    } catch (const Error& error) {
+      scores.problems.push_back(join(error.what(), "; left out"));
+    }
   }
-  check(scores.images + scores.missing > 0, "none of the ", dataset.records.size(),
+  const auto bad = int64_t(scores.problems.size());
+  check(scores.images + scores.missing + bad > 0, "none of the ", dataset.records.size(),
         " pictures has a true class map");
+  check(scores.images > 0 || bad == 0, folder, ": none of its class maps can be compared; ",
+        bad > 0 ? scores.problems[0] : "");
   check(scores.images > 0, folder, ": has a class map (ID.png) of none of the ", scores.missing,
         " pictures that have a true one");
   return scores;

@@ -30,9 +30,10 @@ struct InstanceScores {
   CocoAp coco;
   BestOverlap overlap;
   Unknown unknown;
-  std::vector<std::string> problems;  // images without usable masks; left out
+  std::vector<std::string> problems;  // one for each image that is left out
 };
-// Every result must have a mask. Images whose objects have no masks are left out.
+// Every result must have a mask. Images whose objects have no masks, or none that can be read, are
+// left out.
 InstanceScores evaluate_instances(const Dataset& dataset, const std::vector<Instance>& results);
 
 // One object with the IoU of its mask, and of its box filled, with the true mask.
@@ -44,7 +45,7 @@ struct MaskScore {
 };
 struct MaskScores {
   std::vector<MaskScore> objects;
-  std::vector<std::string> problems;
+  std::vector<std::string> problems;  // one for each image that is left out
 
   double mean_mask_iou(int label = 0) const;  // of a label, or of all; -1 of none
   double mean_box_iou(int label = 0) const;
@@ -52,19 +53,21 @@ struct MaskScores {
 };
 // `masks` are labels, told apart by class and box (cli/label_match.h). Objects without one count as
 // IoU 0, or not at all with `only_given`. Crowds and difficult objects, which are never labelled,
-// do not count. Throws Error for a mask of the data set's images and classes that fits no object.
+// do not count. Images are left out as above. Throws Error for a mask of the data set's images and
+// classes that fits no object.
 MaskScores evaluate_masks(const Dataset& dataset, const std::vector<Instance>& masks,
                           bool only_given);
 
-// The pixels of a filled box: those whose centre it holds. 1 inside, 0 outside.
+// The pixels of a filled box, by pixel_rect's rule: 1 inside, 0 outside.
 Image filled_box(const PixelBox& box, ImageSize size);
 
 struct SemanticScores {
   ConfusionMatrix matrix;
   int64_t images = 0, missing = 0;
+  std::vector<std::string> problems = {};  // one for each image whose maps cannot be compared
 };
 // folder/ID.png: 0 ground, else a class as the data set's own files call it. Pictures that have a
-// true map but no such file are counted as missing, and left out; Error when all are.
+// true map but no such file are counted as missing, and left out; Error when no image is left.
 SemanticScores evaluate_semantic(const Dataset& dataset, const std::string& folder);
 
 Table table_of(const BoxScores& scores, const Dataset& dataset);

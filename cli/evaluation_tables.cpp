@@ -99,6 +99,7 @@ json json_of(const InstanceScores& scores, const Dataset& dataset) {
   return {{"coco", coco_json(scores.coco)},
           {"abo", share(scores.overlap.mean_abo)},
           {"classes", classes},
+          {"images_left_out", scores.problems.size()},
           {"results_left_out", unknown_json(scores.unknown)}};
 }
 
@@ -127,6 +128,7 @@ json json_of(const MaskScores& scores, const Dataset& dataset) {
   }
   return {{"mean_mask_iou", share(scores.mean_mask_iou())},
           {"mean_box_iou", share(scores.mean_box_iou())},
+          {"images_left_out", scores.problems.size()},
           {"objects_without_mask", missing},
           {"objects", objects}};
 }
@@ -150,6 +152,7 @@ json json_of(const SemanticScores& scores, const Dataset& dataset) {
   return {{"mean_iou", share(scores.matrix.mean_iou())},
           {"images", scores.images},
           {"images_without_map", scores.missing},
+          {"images_left_out", scores.problems.size()},
           {"classes", classes}};
 }
 

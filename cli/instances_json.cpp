@@ -170,7 +170,9 @@ void write_results(const std::string& path, const std::vector<Instance>& instanc
   write_file(path, list.dump() + "\n");
 }
 
-std::vector<Instance> read_instances(const std::string& path) {
+namespace {
+
+std::vector<Instance> read_entries(const std::string& path, bool needs_score) {
   const json file = json::parse(read_file(path), nullptr, false);
   check(!file.is_discarded(), path, ": is no JSON, or is cut off");
   const bool is_dataset = file.is_object() && file.contains("annotations");
@@ -181,10 +183,18 @@ std::vector<Instance> read_instances(const std::string& path) {
   for (size_t i = 0; i < list.size(); ++i) {
     const bool has_id = list[i].is_object() && list[i].contains("id");
     const std::string id = has_id ? " (id " + list[i]["id"].dump() + ")" : "";
-    instances.push_back(instance_of(list[i], sizes, join(path, ": entry ", i, id)));
+    const std::string where = join(path, ": entry ", i, id);
+    instances.push_back(instance_of(list[i], sizes, where));
+    check(!needs_score || list[i].contains("score"), where,
+          ": has no \"score\"; expected detections, each with one");
   }
   return instances;
 }
+
+}  // namespace
+
+std::vector<Instance> read_instances(const std::string& path) { return read_entries(path, false); }
+std::vector<Instance> read_detections(const std::string& path) { return read_entries(path, true); }
 
 void write_annotations(const std::string& path, const Dataset& dataset,
                        const std::vector<Instance>& instances) {

@@ -31,6 +31,8 @@ void write_results(const std::string& path, const std::vector<Instance>& instanc
 // runs, compressed or not, or polygons (then `images` must give the size). Throws Error naming the
 // file, the entry and what is wrong with it.
 std::vector<Instance> read_instances(const std::string& path);
+// The same of a file whose every entry must have a score, as all that is ranked must.
+std::vector<Instance> read_detections(const std::string& path);
 
 // A whole COCO file: images, annotations (with ids from 1, `object`, the mask's area and, beside
 // `segmentation`, its ignored pixels as `ignore_segmentation`), and categories.

@@ -2,6 +2,7 @@
 
 #include "cli/evaluation.h"
 #include "cli/label_summary.h"
+#include "tensor/check.h"
 
 namespace bbam {
 namespace {
@@ -16,7 +17,11 @@ Image mask_of(const LabelledObject& object) {
 
 void add_truth(const Dataset& dataset, const Record& record, const LabelledImage& image,
                const LabelledObject& object, Example& example) {
-  example.truth = read_masks(record)[size_t(object.object)];
+  try {
+    example.truth = read_masks(record)[size_t(object.object)];
+  } catch (const Error&) {
+    return;  // told by the summary, with all others
+  }
   const std::vector<LabelTask> tasks{{&record, {object.object}, 0}};
   LabelledImage only{.image_id = image.image_id};
   only.objects = {object};

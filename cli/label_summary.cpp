@@ -132,14 +132,20 @@ void summarise(const LabelRun& run, std::ostream& out, json& results) {
   const Table objects = table_with_sum(kObjectColumns, object_rows(run, scores));
   const Table times =
       table_with_sum({"stage", "seconds", "each", "of each"}, second_rows(seconds, counts));
-  const auto passed_over =
-      std::count_if(run.images.begin(), run.images.end(),
-                    [](const LabelledImage& image) { return !image.problem.empty(); });
+  const auto failed = std::count_if(run.images.begin(), run.images.end(),
+                                    [](const LabelledImage& i) { return !i.problem.empty(); });
+  const int64_t passed_over = run.dataset.pictures_passed_over + failed;
+  const auto not_compared = scores.problems.size();
   out << objects << '\n' << times;
+  if (not_compared > 0)
+    out << '\n'
+        << not_compared << " images were left out of the comparison with the true masks; "
+        << scores.problems[0] << '\n';
   if (passed_over > 0) out << '\n' << passed_over << " images were passed over\n";
 
-  results["images"] = int64_t(run.images.size()) - passed_over;
+  results["images"] = int64_t(run.images.size()) - failed;
   results["images_passed_over"] = passed_over;
+  results["images_not_compared"] = not_compared;
   results["objects"] = counts.objects;
   results["mean_positives"] = counts.mean_positives();
   results["fallbacks"] = {{"no_map", counts.no_map}, {"small_mask", counts.small_mask}};

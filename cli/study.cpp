@@ -19,13 +19,6 @@ constexpr const char *kBox = "filled box", *kBoxCrf = "filled box + CRF", *kMap 
 
 Tensor as_tensor(const Image& mask) { return Tensor::from(mask.pixels, {mask.height, mask.width}); }
 
-// 1 where the mask has that value.
-Tensor where(const Image& mask, uint8_t value) {
-  std::vector<uint8_t> is;
-  for (const uint8_t pixel : mask.pixels) is.push_back(pixel == value);
-  return Tensor::from(is, {mask.height, mask.width});
-}
-
 Tensor threshold(const Tensor& map, double at) {
   return above(map.reshape({map.dim(0), map.dim(1), 1}), 0, at);
 }
@@ -77,7 +70,7 @@ void Study::add(const Image& picture, const std::vector<StudyObject>& objects) {
     for (int64_t k = fills + thetas; k < fills + thetas + 2; ++k)
       for (const double t : spec_.marginals) masks.push_back(above(refined, k, t));
 
-    const Tensor truth = where(object.truth, 1), left_out = where(object.truth, kVoid);
+    const Tensor truth = equal_to(object.truth, 1), left_out = equal_to(object.truth, kVoid);
     for (size_t c = 0; c < columns_.size(); ++c)
       columns_[c].iou.push_back(mask_iou(masks[c], truth, left_out));
   }

@@ -41,14 +41,8 @@ Image decoded(const Rle& runs) {
   return image;
 }
 
-Tensor plane(const Image& image, uint8_t value) {
-  std::vector<uint8_t> is;
-  for (const uint8_t pixel : image.pixels) is.push_back(pixel == value);
-  return Tensor::from(is, {image.height, image.width});
-}
-
 double iou_of(const LabelledObject& object, const Image& truth) {
-  return mask_iou(rle_decode(object.foreground), plane(truth, 1), plane(truth, kVoid));
+  return mask_iou(rle_decode(object.foreground), equal_to(truth, 1), equal_to(truth, kVoid));
 }
 
 // The photograph with its box, the map inside the box, the mask, the truth; `plain`: on a grey

@@ -6,6 +6,12 @@
 
 namespace bbam {
 
+Tensor equal_to(const Image& map, uint8_t value) {
+  std::vector<uint8_t> is_equal(map.pixels.size());
+  for (size_t i = 0; i < is_equal.size(); ++i) is_equal[i] = map.pixels[i] == value;
+  return Tensor::from(is_equal, {map.height, map.width});
+}
+
 double mask_iou(const Tensor& a, const Tensor& b, const Tensor& left_out) {
   check_shape(a, {-1, -1}, "mask_iou: first mask");
   check_shape(b, {a.dim(0), a.dim(1)}, "mask_iou: second mask");

@@ -7,10 +7,14 @@
 #include <span>
 #include <vector>
 
+#include "datasets/image.h"
 #include "datasets/rle.h"
 #include "tensor/tensor.h"
 
 namespace bbam {
+
+// A label map or mask as these functions take it: (H, W) u8, 1 where its value is `value`, else 0.
+Tensor equal_to(const Image& map, uint8_t value);
 
 // Pixels set in both over pixels set in either; 0 where neither has any. Masks are (H, W) u8, any
 // value but 0 is set; pixels set in `left_out`, if given, count nowhere. Throws Error for other

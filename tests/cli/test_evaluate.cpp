@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "attribution/map_to_probability.h"
 #include "cli/evaluation.h"
 #include "cli/label_match.h"
 #include "tests/cli/run_command.h"
@@ -184,7 +185,48 @@ TEST_CASE("evaluate: class maps by mean IoU") {
   CHECK(figures(out)["classes"]["cat"].get<double>() == doctest::Approx(200.0 / 300));
   CHECK(figures(out)["classes"]["dog"] == 0.0);
   write_label_png(maps + "/b.png", Image(21, 20, 1));
-  CHECK(is_error(voc.evaluate("semantic", maps), "21 x 20"));
+  const CommandResult other_size = voc.evaluate("semantic", maps, {"--out", out});
+  REQUIRE(other_size.status == 0);
+  CHECK(contains(other_size.err, "b.png: is 21 x 20; the picture is 20 x 20"));
+  CHECK(contains(other_size.err, "1 of 2 images were left out"));
+  CHECK(figures(out)["images"] == 1);
+  CHECK(figures(out)["images_left_out"] == 1);
+  write_file(maps + "/a.png", "no picture");
+  CHECK(is_error(voc.evaluate("semantic", maps), "maps: none of its class maps can be compared"));
+}
+
+TEST_CASE("evaluate: a damaged true mask is told, counted, and costs its picture alone") {
+  const TinyVoc voc;
+  const Dataset dataset = read_dataset(voc.root, "val");
+  const std::string out = voc.folder.path("figures.json"), maps = voc.folder.path("maps");
+  const std::vector<Instance> masks{mask_of_box("a", 1, 0, {5, 5, 25, 25}, {40, 30}),
+                                    mask_of_box("b", 1, 0, {2, 2, 12, 12}, {20, 20})};
+  const std::string labels = voc.folder.path("labels.json"), found = voc.folder.path("found.json");
+  write_annotations(labels, dataset, masks);
+  write_results(found, masks);
+  std::filesystem::copy(voc.root + "/SegmentationClass", maps);
+  const std::vector<std::pair<std::string, std::string>> all{
+      {"masks", labels}, {"instances", found}, {"semantic", maps}};
+
+  for (const std::string kind : {"Object", "Class"})
+    write_file(voc.root + "/Segmentation" + kind + "/a.png", "no picture");
+  for (const auto& [what, results] : all) {
+    INFO(what);
+    const CommandResult result = voc.evaluate(what, results, {"--out", out});
+    REQUIRE(result.status == 0);
+    CHECK(contains(result.err, "/a.png: "));
+    CHECK(contains(result.err, "1 of 2 images were left out"));
+    CHECK(figures(out)["images_left_out"] == 1);
+    if (what == "masks") CHECK(figures(out)["mean_mask_iou"] == 1.0);
+    if (what == "instances") CHECK(figures(out)["abo"] == 1.0);
+    if (what == "semantic") CHECK(figures(out)["mean_iou"] == 1.0);
+  }
+  for (const std::string kind : {"Object", "Class"})
+    write_file(voc.root + "/Segmentation" + kind + "/b.png", "no picture");
+  for (const auto& [what, results] : all) {
+    INFO(what);
+    CHECK(is_error(voc.evaluate(what, results), "can be compared; "));
+  }
 }
 
 TEST_CASE("evaluate: a class that is filtered away is background in truth and prediction") {
@@ -225,7 +267,7 @@ TEST_CASE("evaluate: bad results files") {
                 "results.json: entry 0 (id 7): its mask is 5 x 4; image 1 is 4 x 5"));
   CHECK(is_error(voc.evaluate("boxes", voc.folder.path("none.json")), "none.json"));
   CHECK(is_error(voc.evaluate("instances", voc.results(R"([{"image_id": "a", "category_id": 1,
-                   "bbox": [1, 2, 3, 4]}])")),
+                   "bbox": [1, 2, 3, 4], "score": 1}])")),
                  "no mask"));
   CHECK(is_error(voc.evaluate("masks", voc.results(R"([{"image_id": "a", "category_id": 1,
                    "bbox": [1, 2, 3, 4]}])")),
@@ -236,11 +278,31 @@ TEST_CASE("evaluate: bad results files") {
   CHECK(is_error(voc.evaluate("boxes", voc.results("[]"), {"--split", "test"}), "test"));
 }
 
-TEST_CASE("evaluate: the pixels of a filled box are those whose centre it holds") {
-  const Image box = filled_box({1.5f, 0.6f, 3.4f, 9}, {5, 3});
-  // Columns with centres in [1.5, 3.4): 1.5, 2.5; rows in [0.6, 9): 1.5, 2.5.
-  for (int y = 0; y < 3; ++y)
-    for (int x = 0; x < 5; ++x) CHECK(*box.at(x, y) == (y >= 1 && (x == 1 || x == 2)));
+TEST_CASE("evaluate: detections need a score, labels have none") {
+  const TinyVoc voc;
+  const std::string mask = R"("segmentation": {"size": [30, 40], "counts": [1200]}})";
+  const std::string scored = R"({"image_id": "a", "category_id": 1, "score": 0.5, )" + mask;
+  const std::string bare = R"({"image_id": "a", "category_id": 1, )" + mask;
+  const Dataset dataset = read_dataset(voc.root, "val");
+  const std::string labels = voc.folder.path("labels.json");
+  write_annotations(labels, dataset, {mask_of_box("a", 1, 0, {5, 5, 25, 25}, {40, 30})});
+  for (const std::string what : {"boxes", "instances"}) {
+    INFO(what);
+    CHECK(is_error(voc.evaluate(what, voc.results("[" + scored + ", " + bare + "]")),
+                   "results.json: entry 1: has no \"score\"; expected detections"));
+    CHECK(is_error(voc.evaluate(what, labels), "labels.json: entry 0 (id 1): has no \"score\""));
+  }
+  CHECK(voc.evaluate("masks", labels).status == 0);
+}
+
+TEST_CASE("evaluate: a filled box has the pixels that attribution gives the box") {
+  for (const PixelBox box : {PixelBox{1.5f, 0.6f, 3.4f, 9}, {0, 0, 5, 3}, {1.1f, 1, 1.3f, 2}}) {
+    const PixelRect rect = pixel_rect({box.x0, box.y0, box.x1, box.y1}, 3, 5);
+    const Image mask = filled_box(box, {5, 3});
+    for (int y = 0; y < 3; ++y)
+      for (int x = 0; x < 5; ++x)
+        CHECK(*mask.at(x, y) == (y >= rect.y0 && y < rect.y1 && x >= rect.x0 && x < rect.x1));
+  }
 }
 
 TEST_CASE("evaluate: instances survive their files") {

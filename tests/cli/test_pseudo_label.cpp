@@ -143,6 +143,34 @@ TEST_CASE("pseudo-label: a bad image is passed over and counted, and done once i
   CHECK(labels_in(out) == labels_in(fixture.folder.path("fresh")));
 }
 
+TEST_CASE("pseudo-label: a damaged true mask costs its image's comparison alone") {
+  const ExplainFixture fixture;
+  const std::string id = read_voc(fixture.data, "val").records[0].id;
+  REQUIRE(fixture.label("whole").status == 0);
+  write_file(fixture.data + "/SegmentationObject/" + id + ".png", "no picture");
+  const CommandResult result = fixture.label("o");
+  INFO(result.err);
+  REQUIRE(result.status == 0);
+  CHECK(contains(result.out, "1 images were left out of the comparison with the true masks; "));
+  CHECK(contains(result.out, id + ".png"));
+  const std::string out = fixture.folder.path("o");
+  CHECK(results_of(out)["images_not_compared"] == 1);
+  CHECK(results_of(out)["mean_mask_iou"].get<double>() > 0);
+  CHECK(labels_in(out) == labels_in(fixture.folder.path("whole")));
+  CHECK(results_of(fixture.folder.path("whole"))["images_not_compared"] == 0);
+}
+
+TEST_CASE("pseudo-label: images that the data set itself passed over count") {
+  const ExplainFixture fixture;
+  const std::string list = fixture.data + "/ImageSets/Main/val.txt";
+  write_file(list, read_file(list) + "gone\n");
+  const CommandResult result = fixture.label("o", {"--objects", "1"});
+  REQUIRE(result.status == 0);
+  CHECK(contains(result.out, "1 images were passed over"));
+  CHECK(results_of(fixture.folder.path("o"))["images_passed_over"] == 1);
+  CHECK(results_of(fixture.folder.path("o"))["images"] == 1);
+}
+
 TEST_CASE("pseudo-label: an image of another size than its annotation says is passed over") {
   const ExplainFixture fixture;
   const Record record = read_voc(fixture.data, "val").records[0];
