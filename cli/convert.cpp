@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "cli/commands.h"
+#include "cli/detector_file.h"
 #include "cli/weights.h"
 #include "layers/checkpoint.h"
 #include "tensor/check.h"
@@ -39,6 +41,19 @@ void list_tensors(const std::string& path, std::ostream& out) {
   for (const std::string& line : file.ignored) out << "not a tensor: " << line << '\n';
 }
 
+void change_layout(const ConvertOptions& options, TensorMap& tensors,
+                   std::map<std::string, std::string>& metadata) {
+  if (options.layout == "to-ohwi") {
+    check(metadata.count(kLayoutKey) == 0 || metadata.at(kLayoutKey) != kLayoutOhwi, options.in,
+          ": its convolutions are (out, height, width, in) already");
+    convolutions_to(ConvolutionLayout::kOhwi, tensors);
+    metadata[kLayoutKey] = kLayoutOhwi;
+  } else if (options.layout == "to-oihw") {
+    convolutions_to(ConvolutionLayout::kOihw, tensors);
+    metadata.erase(kLayoutKey);
+  }
+}
+
 void convert(const ConvertOptions& options, Session& session) {
   if (options.list) list_tensors(options.in, session.out);
   if (options.out.empty()) {
@@ -47,19 +62,20 @@ void convert(const ConvertOptions& options, Session& session) {
   }
   check(options.out.ends_with(".safetensors"), options.out,
         ": only safetensors can be written; the name must end with .safetensors");
+  check(std::filesystem::weakly_canonical(options.out) !=
+            std::filesystem::weakly_canonical(options.in),
+        options.out, ": is the file to convert; expected another name");
   std::string format;
   TensorMap tensors = read_weights(options.in, &format);
+  std::map<std::string, std::string> metadata;
+  if (format == "safetensors") metadata = read_safetensors(options.in).metadata;
+  metadata.emplace("source", format);
   if (!options.prefix.empty()) {
     tensors = below(tensors, options.prefix);
     check(!tensors.empty(), options.in, ": no tensor's name begins with '", options.prefix, "'");
+    metadata.erase(kCardKey);  // it describes the whole
   }
-  std::map<std::string, std::string> metadata{{"source", format}};
-  if (options.layout == "to-ohwi") {
-    convolutions_to(ConvolutionLayout::kOhwi, tensors);
-    metadata[kLayoutKey] = kLayoutOhwi;
-  } else if (options.layout == "to-oihw") {
-    convolutions_to(ConvolutionLayout::kOihw, tensors);
-  }
+  change_layout(options, tensors, metadata);
   write_safetensors(options.out, tensors, metadata);
   session.out << options.out << ": " << tensors.size() << " tensors\n";
 }

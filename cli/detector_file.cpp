@@ -9,7 +9,6 @@ namespace bbam {
 namespace {
 
 using nlohmann::json;
-constexpr const char* kCardKey = "detector";
 
 Norm norm_of(const std::string& name) {
   if (name == "frozen") return Norm::kFrozen;
@@ -39,6 +38,8 @@ constexpr Count kCounts[]{
      "proposals kept in detection"},
 };
 
+constexpr double kLeastAnchor = 1, kMostAnchor = 65536;  // pixels
+
 // A file's description is believed no more than a command line is.
 void check_card(const DetectorCard& card, const std::string& path) {
   const DetectorOptions& o = card.options;
@@ -50,11 +51,15 @@ void check_card(const DetectorCard& card, const std::string& path) {
         ": the detector's description says bottleneck-stride '", o.bottleneck_stride, "'");
   check(o.top_down == "bilinear" || o.top_down == "nearest", path,
         ": the detector's description says top-down '", o.top_down, "'");
+  for (const double size : o.anchor_sizes)
+    check(size >= kLeastAnchor && size <= kMostAnchor, path,
+          ": the detector's description says anchor-sizes ", size, "; expected ", kLeastAnchor,
+          " to ", kMostAnchor);
   check(!card.classes.empty() && card.classes.size() < 65536, path,
         ": the detector's description has ", card.classes.size(), " classes");
-  check(card.short_side >= 1 && card.short_side <= card.long_side && card.long_side <= 65536, path,
-        ": the detector's description says pictures of ", card.short_side, " by ", card.long_side,
-        " pixels");
+  check(card.short_side >= 1 && card.short_side <= card.long_side && card.long_side <= kMostSide,
+        path, ": the detector's description says pictures of ", card.short_side, " by ",
+        card.long_side, " pixels");
 }
 
 json to_json(const DetectorCard& card) {
@@ -97,13 +102,6 @@ DetectorCard from_json(const json& j) {
   return card;
 }
 
-Tensor scale_boxes(const Tensor& boxes, double x, double y) {
-  check_shape(boxes, {-1, 4}, "boxes");
-  auto values = boxes.to(kCpu).to_vector<float>();
-  for (size_t i = 0; i < values.size(); ++i) values[i] = float(values[i] * (i % 2 ? y : x));
-  return Tensor::from(values, boxes.shape());
-}
-
 }  // namespace
 
 void add_detector_options(Command& command, DetectorOptions& o) {
@@ -118,7 +116,8 @@ void add_detector_options(Command& command, DetectorOptions& o) {
       .one_of({"1x1", "3x3"});
   command.option("--top-down", o.top_down, "upsampling of the pyramid")
       .one_of({"bilinear", "nearest"});
-  command.option("--anchor-sizes", o.anchor_sizes, "one per level, finest first, in pixels");
+  command.option("--anchor-sizes", o.anchor_sizes, "one per level, finest first, in pixels")
+      .between(kLeastAnchor, kMostAnchor);
   for (const Count& count : kCounts)
     command.option(count.flag, o.*count.value, count.help).between(count.least, count.most);
 }
@@ -180,11 +179,12 @@ void save_detector(const std::string& path, FasterRcnn& model, const DetectorCar
 }
 
 LoadedDetector load_detector(const std::string& path, Device device) {
-  const SafetensorsFile file = read_safetensors(path);
+  SafetensorsFile file = read_safetensors(path);
   LoadedDetector loaded{card_of(file.metadata, path), nullptr};
   const auto classes = int64_t(loaded.card.classes.size());
   loaded.model = std::make_unique<FasterRcnn>(detector_spec(loaded.card.options, classes), 0);
-  load_tensors(*loaded.model, file.tensors, path);
+  check_finite(file.tensors, path);
+  load_tensors(*loaded.model, in_ohwi(std::move(file.tensors), file.metadata), path);
   move_to(*loaded.model, device);
   return loaded;
 }
@@ -211,12 +211,12 @@ DetectorInput detector_input(const Image& photograph, const DetectorCard& card, 
   return {image.as_batch().to(device), original, resized};
 }
 
-Tensor boxes_to_input(const Tensor& boxes, const DetectorInput& input) {
-  return scale_boxes(boxes, input.scale_x(), input.scale_y());
-}
-
 Tensor boxes_to_photograph(const Tensor& boxes, const DetectorInput& input) {
-  return scale_boxes(boxes, 1 / input.scale_x(), 1 / input.scale_y());
+  check_shape(boxes, {-1, 4}, "boxes");
+  const double x = 1 / input.scale_x(), y = 1 / input.scale_y();
+  auto values = boxes.to(kCpu).to_vector<float>();
+  for (size_t i = 0; i < values.size(); ++i) values[i] = float(values[i] * (i % 2 ? y : x));
+  return Tensor::from(values, boxes.shape());
 }
 
 }  // namespace bbam

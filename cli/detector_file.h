@@ -27,12 +27,15 @@ struct DetectorOptions {
 void add_detector_options(Command& command, DetectorOptions& options);
 FasterRcnnSpec detector_spec(const DetectorOptions& options, int64_t classes);
 
+inline constexpr int kMostSide = 65536;  // of the pictures that a detector is made for
+
 struct DetectorCard {
   DetectorOptions options;
   std::vector<std::string> classes;  // label c is classes[c - 1]
   int short_side = 800, long_side = 1333;
 };
 std::map<std::string, std::string> to_metadata(const DetectorCard& card);
+inline constexpr const char* kCardKey = "detector";  // the card's place in the metadata
 // Throws Error naming `path` when the metadata is not that of a detector.
 DetectorCard card_of(const std::map<std::string, std::string>& metadata, const std::string& path);
 
@@ -43,6 +46,7 @@ struct LoadedDetector {
   int64_t label_of(const std::string& name) const;
 };
 void save_detector(const std::string& path, FasterRcnn& model, const DetectorCard& card);
+// Throws Error naming the file, also for weights that are not finite.
 LoadedDetector load_detector(const std::string& path, Device device);
 
 // The trunk's weights from a classifier's file (ImageNet), as read_trunk_weights reads it.
@@ -57,8 +61,7 @@ struct DetectorInput {
   double scale_y() const { return double(resized.height) / original.height; }
 };
 DetectorInput detector_input(const Image& photograph, const DetectorCard& card, Device device);
-// Boxes (K, 4) f32 in pixels of the photograph -> of the input, or back.
-Tensor boxes_to_input(const Tensor& boxes, const DetectorInput& input);
+// Boxes (K, 4) f32 in pixels of the input -> of the photograph.
 Tensor boxes_to_photograph(const Tensor& boxes, const DetectorInput& input);
 
 }  // namespace bbam

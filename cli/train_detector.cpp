@@ -43,6 +43,27 @@ void refuse_to_overwrite(const TrainOptions& options) {
           "with --out");
 }
 
+// The short side of pictures in detection.
+int test_side(const TrainOptions& o) {
+  check(!o.short_sides.empty(), "--short-sides: no size; expected at least one");
+  return o.test_short_side > 0 ? o.test_short_side
+                               : *std::max_element(o.short_sides.begin(), o.short_sides.end());
+}
+
+// What no single option's bounds can tell.
+void check_options(const TrainOptions& o) {
+  double before = 0;
+  for (const double fraction : o.milestones) {
+    check(fraction > before && fraction <= 1,
+          "--milestones: expected ascending fractions of the steps, above 0 and up to 1; not ",
+          fraction, before > 0 ? join(" after ", before) : "");
+    before = fraction;
+  }
+  check(test_side(o) <= o.long_side, "--test-short-side ", test_side(o),
+        " is more than --long-side ", o.long_side,
+        "; expected at most that (the default is the largest of --short-sides)");
+}
+
 class DetectorRun {
  public:
   DetectorRun(const Dataset& dataset, const TrainOptions& options, Session& session)
@@ -90,17 +111,12 @@ class DetectorRun {
     const double seconds = seconds_so_far();
     record.add_seconds("train detector", seconds);
     record.results()["steps"] = total_;
-    record.results()["pictures_left_out"] = loader.problems().size();
-    return {weights, total_, seconds};
+    const int64_t left_out = dataset_.pictures_passed_over + int64_t(loader.problems().size());
+    record.results()["pictures_left_out"] = left_out;
+    return {weights, total_, seconds, left_out};
   }
 
  private:
-  static int test_side(const TrainOptions& o) {
-    check(!o.short_sides.empty(), "--short-sides: no size; expected at least one");
-    return o.test_short_side > 0 ? o.test_short_side
-                                 : *std::max_element(o.short_sides.begin(), o.short_sides.end());
-  }
-
   LoaderOptions loader_options() const {
     LoaderOptions o = training_loader_options();
     o.batch_size = options_.batch;
@@ -245,8 +261,11 @@ class DetectorRun {
 
 TrainResult train_detector(const Dataset& dataset, const TrainOptions& options, Session& session,
                            RunRecord& record) {
+  check_options(options);
   refuse_to_overwrite(options);
-  return DetectorRun(dataset, options, session).run(record);
+  const TrainResult result = DetectorRun(dataset, options, session).run(record);
+  warn_of_passed_over(result.pictures_left_out, session);
+  return result;
 }
 
 void add_train_detector(Program& program) {
@@ -276,14 +295,16 @@ void add_train_detector(Program& program) {
   command.option("--warmup", t.warmup, "steps of linear warm-up from 1/3; at most a quarter of all")
       .between(0, 1e9);
   command.option("--milestones", t.milestones,
-                 "fractions of the steps after which the rate falls to a tenth");
-  command.option("--short-sides", t.short_sides,
-                 "short sides that pictures are resized to, one drawn for each");
-  command.option("--long-side", t.long_side, "long side at most").between(1, 100000);
+                 "ascending fractions of the steps after which the rate falls to a tenth");
+  command
+      .option("--short-sides", t.short_sides,
+              "short sides that pictures are resized to, one drawn for each")
+      .between(1, kMostSide);
+  command.option("--long-side", t.long_side, "long side at most").between(1, kMostSide);
   command
       .option("--test-short-side", t.test_short_side,
               "short side in detection; 0: the largest of training")
-      .between(0, 100000);
+      .between(0, kMostSide);
   command.option("--divisibility", t.divisibility, "of the batch's height and width")
       .between(1, 1024);
   command.option("--workers", t.workers, "threads that read pictures").between(0, 256);

@@ -31,6 +31,7 @@ struct TrainResult {
   std::string weights;  // OUT/detector.safetensors
   int64_t steps = 0;
   double seconds = 0;  // of all legs, where it was resumed
+  int64_t pictures_left_out = 0;
 };
 
 // Writes OUT/detector.safetensors, OUT/checkpoint.safetensors (model, optimiser, step and settings,

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "cli/detector_file.h"
 #include "cli/weights.h"
 #include "tensor/files.h"
 #include "tests/cli/run_command.h"
@@ -78,6 +79,90 @@ TEST_CASE("convert: a PyTorch file becomes safetensors with the same numbers") {
   CHECK(file.metadata.at("source") == "PyTorch zip");
   CHECK(contains(run_command({"convert", test::golden_path("weights_legacy.pth"), "--list"}).out,
                  "PyTorch legacy"));
+}
+
+namespace {
+
+// A detector's file, and its values by name.
+std::map<std::string, std::vector<float>> values_of(FasterRcnn& model) {
+  std::map<std::string, std::vector<float>> values;
+  for (const auto& [name, tensor] : named_tensors(model)) values[name] = tensor.to_vector<float>();
+  return values;
+}
+
+struct DetectorToConvert {
+  TempFolder folder;
+  std::string in = folder.path("detector.safetensors"), out = folder.path("out.safetensors");
+  DetectorCard card;
+  std::unique_ptr<FasterRcnn> model;
+
+  DetectorToConvert() {
+    card.options = {.depth = 18, .stem_width = 8, .norm = "group"};
+    card.options.fpn_channels = card.options.head_width = 16;
+    card.classes = {"a", "b"};
+    model = std::make_unique<FasterRcnn>(detector_spec(card.options, 2), 1);
+    save_detector(in, *model, card);
+  }
+  std::map<std::string, std::string> convert(const std::vector<std::string>& more) const {
+    std::vector<std::string> arguments{"convert", in, out};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const CommandResult result = run_command(arguments);
+    INFO(result.err);
+    REQUIRE(result.status == 0);
+    return read_safetensors(out).metadata;
+  }
+  // Whether a detector of other weights has this one's trunk after --init with the result.
+  bool serves_as_init() const {
+    FasterRcnn other(detector_spec(card.options, 2), 2);
+    load_trunk(other, out);
+    const auto have = values_of(other);
+    for (const auto& [name, values] : values_of(*model))
+      if (name.starts_with("backbone.body.") && have.at(name) != values) return false;
+    return true;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("convert: a detector stays one, in either layout") {
+  const DetectorToConvert d;
+  const auto before = read_safetensors(d.in).metadata;
+  for (const std::string layout : {"as-is", "to-oihw"}) {
+    INFO(layout);
+    const auto after = d.convert({"--layout", layout});
+    CHECK(after.at("detector") == before.at("detector"));
+    CHECK(after.count(kLayoutKey) == (layout == "as-is" ? 1 : 0));
+    CHECK(values_of(*load_detector(d.out, kCpu).model) == values_of(*d.model));
+    CHECK(d.serves_as_init());
+  }
+  // A second conversion keeps what the first has noted.
+  SafetensorsFile file = read_safetensors(d.in);
+  file.metadata["source"] = "PyTorch zip";
+  file.metadata["note"] = "mine";
+  write_safetensors(d.in, file.tensors, file.metadata);
+  CHECK(d.convert({}) == file.metadata);
+}
+
+TEST_CASE("convert: a part of a detector keeps its layout, and is no detector") {
+  const DetectorToConvert d;
+  const auto metadata = d.convert({"--prefix", "backbone.body."});
+  CHECK(metadata.count("detector") == 0);
+  CHECK(metadata.at(kLayoutKey) == kLayoutOhwi);
+  CHECK(d.serves_as_init());
+}
+
+TEST_CASE("convert: neither onto the file itself nor to the layout that it has") {
+  const DetectorToConvert d;
+  const std::string before = read_file(d.in);
+  std::filesystem::create_symlink(d.in, d.folder.path("link.safetensors"));
+  std::filesystem::create_directory(d.folder.path("x"));
+  for (const std::string name :
+       {"detector.safetensors", "x/../detector.safetensors", "link.safetensors"})
+    CHECK(is_error(run_command({"convert", d.in, d.folder.path(name)}),
+                   name + ": is the file to convert; expected another name"));
+  CHECK(read_file(d.in) == before);
+  CHECK(is_error(run_command({"convert", d.in, d.out, "--layout", "to-ohwi"}),
+                 "detector.safetensors: its convolutions are (out, height, width, in) already"));
 }
 
 TEST_CASE("convert: bad input") {

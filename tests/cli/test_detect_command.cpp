@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -145,6 +146,34 @@ TEST_CASE("detect command: pictures that a split lacks are no misses") {
   CHECK(none.status == 1);
   CHECK(contains(none.err, "b.jpg: is 21 x 20 pixels; its annotation says 20 x 20"));
   CHECK(contains(none.err, "voc: none of the 2 pictures could be used"));
+}
+
+TEST_CASE("detect command: every picture of a split that was passed over counts") {
+  const Fixture f;
+  write_file(f.voc + "/ImageSets/Main/val.txt", "a\nb\ngone\n");
+  write_file(f.picture("a"), "no picture");
+  const std::string out = f.folder.path("out");
+  const CommandResult result =
+      run_command({"detect", "--weights", f.weights, "--data", f.voc, "--out", out});
+  REQUIRE(result.status == 0);
+  CHECK(contains(result.err, "bbam: 2 pictures were passed over\n"));
+  const auto record = nlohmann::json::parse(read_file(out + "/run.json"));
+  CHECK(record["results"]["pictures_passed_over"] == 2);
+}
+
+TEST_CASE("detect command: weights that are no numbers are refused") {
+  const Fixture f;
+  const SafetensorsFile whole = read_safetensors(f.weights);
+  const std::string name = "roi_heads.box_predictor.cls_score.bias";
+  REQUIRE(whole.tensors.count(name) == 1);
+  for (const float value : {std::nanf(""), HUGE_VALF}) {
+    TensorMap tensors;
+    for (const auto& [key, tensor] : whole.tensors) tensors[key] = tensor.clone();
+    tensors.at(name).mutable_data<float>()[1] = value;
+    write_safetensors(f.weights, tensors, whole.metadata);
+    CHECK(is_error(run_command({"detect", "--weights", f.weights, f.picture("a")}),
+                   "w.safetensors: tensor '" + name + "' holds numbers that are not finite"));
+  }
 }
 
 TEST_CASE("detect command: what cannot be written ends it, whatever the pictures") {

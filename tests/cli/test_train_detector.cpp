@@ -225,6 +225,7 @@ TEST_CASE("train: a checkpoint whose description was tampered with is refused by
   description("short_side", 0);
   description("long_side", 1);
   description("anchor_sizes", "many");
+  description("anchor_sizes", {16, 32, -64, 96, 128});
 }
 
 TEST_CASE("train: a run is resumed with the settings that it was begun with, or not at all") {
@@ -283,9 +284,14 @@ TEST_CASE("train: a picture that cannot be read is told, and resuming goes on be
   const auto training = [&](const std::string& out) {
     return with(tiny_training(data, folder.path(out)), {"--batch", "1", "--steps", "12"});
   };
+  const std::string list = data + "/ImageSets/Main/train.txt";
+  write_file(list, read_file(list) + "gone\n");
   std::string error;
   REQUIRE(run(training("whole"), {}, &error) == 0);
   CHECK(error.find("000002.jpg") != std::string::npos);
+  CHECK(error.find("bbam: 2 pictures were passed over\n") != std::string::npos);
+  const auto record = nlohmann::json::parse(read_file(folder.path("whole/run.json")));
+  CHECK(record["results"]["pictures_left_out"] == 2);
   REQUIRE(run_until(7, training("half"), {}) == 130);
   REQUIRE(run(training("half"), {"--resume"}) == 0);
   CHECK(read_file(folder.path("whole/detector.safetensors")) ==
@@ -321,6 +327,17 @@ TEST_CASE("train: wrong input gives one message and exit status 1") {
   complains({"--depth", "20"}, "ResNet-20 is not known");
   complains({"--anchor-sizes", "16,32"}, "2 anchor sizes; expected 5");
   complains({"--norm", "other"}, "--norm");
+  for (const char* milestones : {"0.5,1.5", "-0.1", "0,0.5", "nan", "0.9,0.5", "0.5,0.5"})
+    complains({"--milestones", milestones}, "--milestones: expected ascending fractions");
+  complains({"--short-sides", "64,0"}, "--short-sides: 0 is not between 1 and 65536");
+  complains({"--anchor-sizes", "16,32,-64,96,128"}, "--anchor-sizes: -64 is not between");
+  complains({"--long-side", "65537"}, "--long-side: 65537 is not between 1 and 65536");
+  complains({"--lr", "-0.01"}, "--lr: -0.01 is not between");
+  complains({"--batch", "0"}, "--batch: 0 is not between");
+  // What the detector's file could not be read back with is told before it is trained.
+  complains({"--test-short-side", "129"}, "--test-short-side 129 is more than --long-side 128");
+  complains({"--short-sides", "64,130"}, "--test-short-side 130 is more than --long-side 128");
+  CHECK(!std::filesystem::exists(out));
   const std::string classes = data + "/classes.txt", names = read_file(classes);
   write_file(classes, names + "\ncaf\xe9\n");  // Latin-1
   complains({}, "classes.txt: line " +

@@ -114,6 +114,20 @@ TEST_CASE("trunk weights: those of a detector's trunk serve another") {
         named_tensors(model).at(name).to_vector<float>());
 }
 
+TEST_CASE("trunk weights: numbers that are not finite are refused") {
+  TempFolder folder;
+  const std::string path = folder.path("w.safetensors");
+  for (const float value : {std::nanf(""), -HUGE_VALF}) {
+    TensorMap tensors = stem(0.111, 8681, 3000);
+    tensors.at("conv1.weight").mutable_data<float>()[7] = value;
+    write_safetensors(path, tensors);
+    CHECK_THROWS_WITH_AS(
+        read_trunk_weights(path),
+        doctest::Contains("w.safetensors: tensor 'conv1.weight' holds numbers that are not finite"),
+        Error);
+  }
+}
+
 TEST_CASE("trunk weights: those for pictures of unit variance are refused") {
   TempFolder folder;
   const std::string path = folder.path("w.safetensors");
