@@ -75,7 +75,11 @@ struct Command::State {
   CLI::App* app = nullptr;
   std::string name;
   Action action;
-  std::vector<std::pair<std::string, std::function<Texts()>>> values;
+  struct Value {
+    CLI::Option* option;
+    std::function<Texts()> texts;
+  };
+  std::vector<Value> values;
 };
 
 std::string as_typed(const std::vector<std::string>& arguments) {
@@ -149,7 +153,7 @@ Setting Command::option(const std::string& names, T& value, const std::string& h
     };
     option->check(CLI::Validator(test, ""));
   }
-  state_->values.emplace_back(option->get_single_name(), [&value] { return to_texts(value); });
+  state_->values.push_back({option, [&value] { return to_texts(value); }});
   return Setting(option);
 }
 
@@ -164,7 +168,7 @@ template Setting Command::option(const std::string&, std::vector<std::string>&, 
 
 Setting Command::flag(const std::string& names, bool& value, const std::string& help) {
   CLI::Option* option = state_->app->add_flag(names, value, help);
-  state_->values.emplace_back(option->get_single_name(), [&value] { return to_texts(value); });
+  state_->values.push_back({option, [&value] { return to_texts(value); }});
   return Setting(option);
 }
 
@@ -284,8 +288,11 @@ void Program::parse_and_run(const std::vector<std::string>& arguments, Session& 
   check(command != nullptr, "which command? See bbam --help");
   session.command = command->name;
   for (const auto* values : {&command->values, &parser_->common_values.values})
-    for (const auto& [name, texts] : *values)
+    for (const auto& [option, texts] : *values) {
+      const std::string name = option->get_single_name();
       if (!texts().empty()) session.settings[name] = texts();
+      if (option->count() > 0) session.given.insert(name);
+    }
   Machine machine(parser_->common, session);
   command->action(session);
   machine.finish(session);

@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <ostream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,7 @@ struct Session {
   std::string command = "";                    // "train detector"
   std::vector<std::string> command_line = {};  // as typed
   Settings settings = {};                      // as resolved, the common ones included
+  std::set<std::string> given = {};            // settings that were typed or stand in --config
 
   Progress progress(const std::string& what, int64_t total, int64_t done = 0) {
     return Progress(err, terminal, what, total, done);

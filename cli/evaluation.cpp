@@ -5,7 +5,7 @@
 #include <map>
 #include <optional>
 
-#include "attribution/map_to_probability.h"
+#include "cli/boxes.h"
 #include "cli/label_match.h"
 #include "tensor/check.h"
 
@@ -124,11 +124,11 @@ InstanceScores evaluate_instances(const Dataset& dataset, const std::vector<Inst
   return scores;
 }
 
-Image filled_box(const PixelBox& box, ImageSize size) {
-  const PixelRect rect = pixel_rect({box.x0, box.y0, box.x1, box.y1}, size.height, size.width);
-  Image mask(size.width, size.height, 1);
-  for (int y = int(rect.y0); y < rect.y1; ++y)
-    std::fill_n(mask.at(int(rect.x0), y), rect.x1 - rect.x0, uint8_t(1));
+Tensor filled_box(const PixelBox& box, ImageSize size) {
+  const PixelRect rect = pixel_rect(box, size);
+  Tensor mask = Tensor::zeros({size.height, size.width}, DType::kU8);
+  for (int64_t y = rect.y0; y < rect.y1; ++y)
+    std::fill_n(mask.mutable_data<uint8_t>() + y * size.width + rect.x0, rect.x1 - rect.x0, 1);
   return mask;
 }
 
@@ -194,8 +194,7 @@ MaskScores evaluate_masks(const Dataset& dataset, const std::vector<Instance>& m
       if (object.crowd || object.difficult || (only_given && instance == nullptr)) continue;
       const Tensor true_mask = equal_to((*truth)[k], 1), left_out = equal_to((*truth)[k], kVoid);
       MaskScore score{record.id, int(k), object.label};
-      score.box_iou =
-          mask_iou(tensor_of(filled_box(object.box, record.size())), true_mask, left_out);
+      score.box_iou = mask_iou(filled_box(object.box, record.size()), true_mask, left_out);
       score.has_mask = instance != nullptr;
       if (score.has_mask) {
         const Rle& mask = *instance->mask;

@@ -52,14 +52,14 @@ struct MaskScores {
   int64_t count(int label = 0) const;
 };
 // `masks` are labels, told apart by class and box (cli/label_match.h). Objects without one count as
-// IoU 0, or not at all with `only_given`. Crowds and difficult objects, which are never labelled,
-// do not count. Images are left out as above. Throws Error for a mask of the data set's images and
-// classes that fits no object.
+// IoU 0, or not at all with `only_given`. Crowds and difficult objects do not count. Images are
+// left out as above. Throws Error for a mask of the data set's images and classes that fits no
+// object.
 MaskScores evaluate_masks(const Dataset& dataset, const std::vector<Instance>& masks,
                           bool only_given);
 
-// The pixels of a filled box, by pixel_rect's rule: 1 inside, 0 outside.
-Image filled_box(const PixelBox& box, ImageSize size);
+// The pixels of a filled box, by pixel_rect's rule: (H, W) u8, 1 inside, 0 outside.
+Tensor filled_box(const PixelBox& box, ImageSize size);
 
 struct SemanticScores {
   ConfusionMatrix matrix;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "cli/boxes.h"
 #include "cli/label_example.h"
 #include "cli/label_match.h"
 #include "cli/label_paint.h"
@@ -13,8 +14,6 @@ namespace bbam {
 namespace {
 
 constexpr double kShownScore = 0.5;  // of detections in examples
-
-BoxArray array_of(const PixelBox& b) { return {b.x0, b.y0, b.x1, b.y1}; }
 
 // Adds the time that a piece of work takes to its stage.
 template <class F>

@@ -1,5 +1,7 @@
 #include "cli/label_example.h"
 
+#include <algorithm>
+
 #include "cli/evaluation.h"
 #include "cli/label_summary.h"
 #include "tensor/check.h"
@@ -27,6 +29,7 @@ void add_truth(const Dataset& dataset, const Record& record, const LabelledImage
   only.objects = {object};
   const LabelRun run{dataset, tasks, {only}};
   const MaskScores scores = evaluate_masks(labelled_records(run), labelled_instances(run), true);
+  if (scores.count() == 0) return;  // difficult objects do not count
   example.iou = {{"filled box", scores.mean_box_iou()}, {"BBAM + CRF", scores.mean_mask_iou()}};
 }
 

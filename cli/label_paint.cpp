@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/boxes.h"
 #include "tensor/check.h"
 
 namespace bbam {
@@ -13,8 +14,6 @@ int64_t value_of(const Dataset& dataset, const LabelTask& task, size_t i) {
 }
 
 bool fits(int64_t value) { return value >= 1 && value < kIgnoreLabel; }
-
-BoxArray array_of(const PixelBox& b) { return {b.x0, b.y0, b.x1, b.y1}; }
 
 void ignore_ground_inside(const PixelRect& box, int64_t width, std::vector<uint8_t>& pixels) {
   for (int64_t row = box.y0; row < box.y1; ++row)
@@ -59,7 +58,7 @@ LabelImage painted_labels(const Dataset& dataset, const LabelTask& task,
     if (value != kIgnoreLabel) value = values[value];
   for (size_t k = 0; k < task.record->objects.size(); ++k) {
     if (std::count(task.objects.begin(), task.objects.end(), int(k)) > 0) continue;
-    const PixelRect box = pixel_rect(array_of(task.record->objects[k].box), height, width);
+    const PixelRect box = pixel_rect(task.record->objects[k].box, task.record->size());
     ignore_ground_inside(box, width, class_values);
     ignore_ground_inside(box, width, object_values);
   }

@@ -22,8 +22,7 @@ std::vector<Instance> labelled_instances(const LabelRun& run);
 
 // Per class and of all: objects, positives, fallbacks, and, where the data set has masks, the mean
 // IoU of the filled box and of the label's foreground; then seconds per stage, of the solver per
-// map, of the rest per object. `results`
-// receives the same for run.json and the report.
+// map, of the rest per object. `results` receives the same for run.json and the report.
 void summarise(const LabelRun& run, std::ostream& out, nlohmann::json& results);
 
 }  // namespace bbam

@@ -198,13 +198,6 @@ class PseudoLabelRun {
   std::vector<LabelTask> tasks_;
 };
 
-bool is_given(const Session& session, const std::string& option) {
-  return std::any_of(session.command_line.begin(), session.command_line.end(),
-                     [&](const std::string& argument) {
-                       return argument == option || argument.starts_with(option + "=");
-                     });
-}
-
 // Maps that are there already have been made by settings that hold on. Returns the hash of the
 // detector's weights.
 std::string take_settings_of_maps(const std::string& folder, Session& session) {
@@ -214,7 +207,7 @@ std::string take_settings_of_maps(const std::string& folder, Session& session) {
   for (const std::string& name : names) {
     const auto found = solved.find(name);
     const bool differs = found == solved.end() || found->second != session.settings[name];
-    check(!differs || !is_given(session, "--" + name), "--", name,
+    check(!differs || session.given.count(name) == 0, "--", name,
           ": the maps of --reuse-maps are solved already, and by another value");
     session.settings.erase(name);
     if (found != solved.end()) session.settings[name] = found->second;

@@ -1,5 +1,8 @@
 #include "cli/settings_file.h"
 
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -25,28 +28,42 @@ bool is_json(const std::string& text) {
   return first != std::string::npos && (text[first] == '{' || nlohmann::json::accept(text));
 }
 
-// CLI11 takes a line without "=" for a flag, and a list without an end for one that ends somewhere.
-void check_toml(const std::string& text, const std::string& file) {
-  std::istringstream lines(text);
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
-    CLI::detail::trim(line);
-    if (line.empty() || line[0] == '#' || line[0] == ';') continue;
-    if (line.front() == '[' && line.back() == ']') continue;
-    const size_t equals = line.find('=');
-    std::string value = equals == std::string::npos ? "" : line.substr(equals + 1);
-    value = value.substr(0, value.find('#'));
-    CLI::detail::trim(value);
-    check(equals > 0 && !value.empty(), file, ": line ", number, ": expected NAME = VALUE");
-    const int begin = number;
-    while (value.size() > 1 && value.front() == '[' && value.back() != ']') {
-      check(bool(std::getline(lines, line)), file, ": line ", begin,
-            ": the list that begins here has no end; expected ]");
-      CLI::detail::trim(line);
-      value += line;
-      ++number;
+// As one would type it after the option.
+std::string text_of(const toml::node& value, const std::string& where) {
+  if (const auto* text = value.as_string()) return text->get();
+  if (const auto* truth = value.as_boolean()) return truth->get() ? "true" : "false";
+  if (const auto* whole = value.as_integer()) return std::to_string(whole->get());
+  if (const auto* number = value.as_floating_point()) return fmt::format("{}", number->get());
+  fail(where, ": expected a text, a number, true or false, or a list of these");
+}
+
+// Sections are items' parents.
+void add_items(const toml::table& table, const std::vector<std::string>& parents,
+               const std::string& file, std::vector<CLI::ConfigItem>& items) {
+  for (const auto& [key, value] : table) {
+    const std::string name(key.str());
+    if (const auto* section = value.as_table()) {
+      std::vector<std::string> path = parents;
+      path.push_back(name);
+      add_items(*section, path, file, items);
+      continue;
+    }
+    const std::string where = join(file, ": line ", value.source().begin.line, ": ", name);
+    items.push_back({parents, name, {}});
+    if (const auto* list = value.as_array()) {
+      for (const toml::node& entry : *list) items.back().inputs.push_back(text_of(entry, where));
+    } else {
+      items.back().inputs.push_back(text_of(value, where));
     }
   }
+}
+
+std::vector<CLI::ConfigItem> items_of_toml(const std::string& text, const std::string& file) try {
+  std::vector<CLI::ConfigItem> items;
+  add_items(toml::parse(text), {}, file, items);
+  return items;
+} catch (const toml::parse_error& error) {
+  fail(file, ": line ", error.source().begin.line, ": ", error.description());
 }
 
 // By the name of an option, or of a positional argument.
@@ -54,6 +71,18 @@ bool is_setting_of(CLI::App& app, const std::string& name) {
   const CLI::Option* option = app.get_option_no_throw("--" + name);
   if (option == nullptr) option = app.get_option_no_throw(name);
   return option != nullptr && option->get_configurable();
+}
+
+// "train detector" is the command `detector` of the command `train`.
+bool is_command(const CLI::App& root, const std::vector<std::string>& path) {
+  const CLI::App* app = &root;
+  for (const std::string& name : path) {
+    const auto found =
+        app->get_subcommands([&](const CLI::App* c) { return c->get_name() == name; });
+    if (found.empty()) return false;
+    app = found.front();
+  }
+  return true;
 }
 
 class SettingsReader : public CLI::ConfigTOML {
@@ -69,9 +98,7 @@ class SettingsReader : public CLI::ConfigTOML {
       for (auto& [name, values] : settings_of_run_record(text, file))
         items.push_back({{}, name, values});
     } else {
-      check_toml(text, file);
-      std::istringstream lines(text);
-      items = CLI::ConfigTOML::from_config(lines);
+      items = items_of_toml(text, file);
     }
     return for_command(items, file);
   }
@@ -87,8 +114,9 @@ class SettingsReader : public CLI::ConfigTOML {
     }
     std::vector<CLI::ConfigItem> kept;
     for (CLI::ConfigItem item : items) {
-      const bool marks_a_section = item.name == "++" || item.name == "--";
-      if (marks_a_section || !(item.parents.empty() || item.parents == path)) continue;
+      check(is_command(root_, item.parents), file, ": [",
+            fmt::format("{}", fmt::join(item.parents, ".")), "] is no command of bbam");
+      if (!item.parents.empty() && item.parents != path) continue;
       const bool common = is_setting_of(root_, item.name);
       check(common || is_setting_of(*command, item.name), file, ": '", item.name,
             "' is no setting of bbam ", as_typed(path));

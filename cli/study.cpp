@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "attribution/masks.h"
+#include "cli/boxes.h"
 #include "cli/evaluation.h"
 #include "datasets/mask_metrics.h"
 
@@ -16,8 +17,6 @@ constexpr const char *kBox = "filled box", *kBoxCrf = "filled box + CRF", *kMap 
                      *kAuthors = "map, authors' label step",
                      *kPaper = "map by extremes, paper's label step",
                      *kRank = "map by rank, paper's label step";
-
-Tensor as_tensor(const Image& mask) { return Tensor::from(mask.pixels, {mask.height, mask.width}); }
 
 Tensor threshold(const Tensor& map, double at) {
   return above(map.reshape({map.dim(0), map.dim(1), 1}), 0, at);
@@ -45,8 +44,7 @@ void Study::add(const Image& picture, const std::vector<StudyObject>& objects) {
   const DenseCrf crf(Tensor::from(picture.pixels, {height, width, 3}), spec_.crf);
   for (const StudyObject& object : objects) {
     if (!object.map.defined()) continue;
-    const PixelRect box =
-        pixel_rect({object.box.x0, object.box.y0, object.box.x1, object.box.y1}, height, width);
+    const PixelRect box = pixel_rect(object.box, picture.size());
     const Tensor map = rescaled_map(object.map, box, height, width);
     std::vector<Tensor> starts;
     for (const double f : spec_.fills) starts.push_back(filled_box(box, f, height, width, kCpu));
@@ -57,7 +55,7 @@ void Study::add(const Image& picture, const std::vector<StudyObject>& objects) {
     starts.push_back(rank_normalised(map, box));
     const Tensor refined = crf.infer_foreground(stack_maps(starts));
 
-    std::vector<Tensor> masks{as_tensor(filled_box(object.box, picture.size()))};
+    std::vector<Tensor> masks{filled_box(object.box, picture.size())};
     const auto fills = int64_t(spec_.fills.size()), thetas = int64_t(spec_.thetas.size());
     for (int64_t k = 0; k < fills; ++k) masks.push_back(above(refined, k, spec_.certainty));
     for (const double t : spec_.raw) masks.push_back(threshold(map, t));

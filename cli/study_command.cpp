@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "cli/boxes.h"
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/draw.h"
@@ -60,8 +61,7 @@ SheetRow sheet_row(const Dataset& dataset, const LabelStore& store, const SheetE
   const Color color = class_color(1);
   Image boxed = picture;
   draw_box(boxed, object.box, color, 3);
-  const BoxArray box{object.box.x0, object.box.y0, object.box.x1, object.box.y1};
-  const PixelRect rect = pixel_rect(box, picture.height, picture.width);
+  const PixelRect rect = pixel_rect(object.box, picture.size());
   const Tensor heat = rescaled_map(map, rect, picture.height, picture.width);
   return {fmt::format("{} {} IoU {:.2f}", image.image_id, object.class_name, entry.iou),
           {boxed, heat_overlay(picture, heat), mask_overlay(picture, mask, color),

@@ -10,7 +10,9 @@ namespace bbam::test {
 class TempFolder {
  public:
   TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "bbam-test-XXXXXX").string();
+    const std::string place_for_letters(6, 'X');  // which mkdtemp chooses
+    std::string pattern =
+        std::filesystem::temp_directory_path() / ("bbam-test-" + place_for_letters);
     if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
     path_ = pattern;
   }

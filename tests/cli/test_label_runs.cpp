@@ -89,7 +89,8 @@ TEST_CASE("pseudo-label: labels from the maps of an earlier run") {
   // A switch of the solver comes too late, unless it says what was done.
   CHECK(is_error(again("bad", {"--iterations", "10"}), "--iterations: the maps of --reuse-maps"));
   CHECK(is_error(again("bad", {"--lambda=0.1"}), "--lambda: the maps of --reuse-maps"));
-  CHECK(again("so be it", {"--iterations", "3"}).status == 0);
+  CHECK(is_error(again("bad", {"--scale-stride"}), "--scale-stride: the maps of --reuse-maps"));
+  CHECK(again("so be it", {"--iterations", "3", "--no-scale-stride"}).status == 0);
   const std::string id = read_voc(fixture.data, "val").records[2].id;
   std::filesystem::remove(fixture.folder.path("solved/images/" + id + ".json"));
   const CommandResult less = again("less", {});

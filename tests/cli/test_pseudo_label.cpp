@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <set>
 
 #include "cli/instances_json.h"
@@ -266,6 +267,28 @@ TEST_CASE("pseudo-label: COCO ids never merge objects, nor end a run late") {
   CHECK(contains(large.err, "the class \"square\" has the id 300; label maps hold 1 to 254"));
   CHECK(!std::filesystem::exists(fixture.folder.path("large")));
   CHECK(fixture.label("large", {"--data", root, "--classes", "disc"}).status == 0);
+}
+
+TEST_CASE("pseudo-label: difficult objects are labelled, and compared with nothing") {
+  const ExplainFixture fixture;
+  for (const Record& record : read_voc(fixture.data, "val").records) {
+    const std::string path = fixture.data + "/Annotations/" + record.id + ".xml";
+    const std::regex easy("<difficult>0</difficult>");
+    write_file(path, std::regex_replace(read_file(path), easy, "<difficult>1</difficult>"));
+  }
+  const CommandResult result = fixture.label("o");
+  INFO(result.err);
+  REQUIRE(result.status == 0);
+  const nlohmann::json results = results_of(fixture.folder.path("o"));
+  CHECK(results["objects"] > 4);
+  CHECK(!results.contains("mean_mask_iou"));
+  int examples = 0;
+  for (const auto& [name, bytes] : files_in(fixture.folder.path("o/objects"))) {
+    if (!name.ends_with("object.json")) continue;
+    CHECK(nlohmann::json::parse(bytes)["iou"].empty());
+    ++examples;
+  }
+  CHECK(examples > 4);
 }
 
 TEST_CASE("pseudo-label: pictures that would be stored under one name are refused") {
