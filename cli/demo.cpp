@@ -145,7 +145,8 @@ class Demo {
   double iou_of_masks() const {
     if (!std::filesystem::exists(path("study/run.json"))) return -1;
     const double theta = json::parse(read_file(path("labels/run.json")))["settings"]["theta-fg"];
-    for (const json& column : result_of("study")["study"]["columns"])
+    const json columns = result_of("study")["study"]["columns"];
+    for (const json& column : columns)
       if (column["from"] == "map, authors' label step" &&
           column["setting"] == fmt::format("theta {}", theta))
         return column["mean_iou"];

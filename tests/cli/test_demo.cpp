@@ -3,9 +3,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/table.h"
 #include "tensor/files.h"
-#include "tests/cli/run_command.h"
-#include "tests/temp_folder.h"
+#include "tests/cli/explain_fixture.h"
 
 using namespace bbam;
 using bbam::test::CommandResult;
@@ -48,6 +48,29 @@ TEST_CASE("demo: every stage runs, leaves its record, and the page is written") 
   std::vector<std::string> others = arguments;
   others[8] = "3";
   CHECK(is_error(run_command(others), "steps"));
+}
+
+TEST_CASE("demo: with a map, its masks are studied, and stand in the page's tiles") {
+  TempFolder folder;
+  const std::string out = folder.path("demo");
+  const std::vector<std::string> arguments{"demo", "--out",   out, "--train",   "4", "--val",
+                                           "2",    "--steps", "1", "--objects", "8", "--iterations",
+                                           "2"};
+  REQUIRE(run_command(arguments).status == 0);
+  bbam::test::write_disc_detector(out + "/train/detector.safetensors");
+  for (const char* stage : {"detect", "labels"}) std::filesystem::remove_all(out + "/" + stage);
+  const CommandResult result = run_command(arguments);
+  INFO(result.err);
+  REQUIRE(result.status == 0);
+  const auto results_of = [](const std::string& file) {
+    return nlohmann::json::parse(read_file(file))["results"];
+  };
+  const auto headline = results_of(out + "/run.json")["headline"];
+  const auto columns = results_of(out + "/study/run.json")["study"]["columns"];
+  const auto column = std::find_if(columns.begin(), columns.end(),
+                                   [](const auto& c) { return c["setting"] == "theta 0.85"; });
+  REQUIRE(column != columns.end());
+  CHECK(headline[3]["value"] == fixed((*column)["mean_iou"], 2));
 }
 
 TEST_CASE("demo: bad input") {

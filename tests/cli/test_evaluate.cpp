@@ -112,7 +112,9 @@ TEST_CASE("evaluate: masks meet their objects by class and box, whatever their p
   for (const auto& more : {std::vector<std::string>{}, {"--classes", "dog"}}) {
     REQUIRE(voc.evaluate("masks", path, with_out(more, out)).status == 0);
     CHECK(figures(out)["objects_without_mask"] == (more.empty() ? 2 : 0));
-    for (const json& object : figures(out)["objects"])
+    const json objects = figures(out)["objects"];
+    REQUIRE(!objects.empty());
+    for (const json& object : objects)
       CHECK(object["mask_iou"] == (object["class"] == "dog" ? 1.0 : 0.0));
   }
   // Of classes that are not kept: not counted.
