@@ -42,9 +42,14 @@ Rle runs_of(const Object& object, const Record& record) {
 }
 
 Image mask_of(const Object& object, const Record& record) {
-  const Tensor mask = rle_decode(runs_of(object, record));
   Image image(record.width, record.height, 1);
-  std::copy_n(mask.data<uint8_t>(), image.pixels.size(), image.pixels.begin());
+  const auto paint = [&](const Rle& runs, uint8_t value) {
+    const Tensor mask = rle_decode(runs);
+    for (size_t i = 0; i < image.pixels.size(); ++i)
+      if (mask.data<uint8_t>()[i] != 0) image.pixels[i] = value;
+  };
+  paint(runs_of(object, record), 1);
+  if (object.ignored) paint(*object.ignored, kVoid);
   return image;
 }
 

@@ -23,6 +23,7 @@ struct Object {
   // The mask as COCO gives it: polygons x0, y0, x1, y1, ... in pixels, or runs.
   std::vector<std::vector<double>> polygons = {};
   std::optional<Rle> runs = {};
+  std::optional<Rle> ignored = {};  // of labels: pixels that are neither in the mask nor outside
 };
 
 struct Record {
@@ -72,7 +73,8 @@ Image read_picture(const Record& record);
 
 inline constexpr uint8_t kVoid = 255;  // not counted in a label map or mask
 
-// One mask per object of the record, one channel: 0, 1, or kVoid where the object map is void.
+// One mask per object of the record, one channel: 0, 1, or kVoid where the object map is void or
+// the object ignores pixels.
 // Throws Error where an object has no mask, or the map's size is not the picture's.
 std::vector<Image> read_masks(const Record& record);
 bool has_masks(const Record& record);
