@@ -70,14 +70,18 @@ json json_of(const BoxScores& scores, const Dataset& dataset) {
 }
 
 Table table_of(const InstanceScores& scores, const Dataset& dataset) {
-  Table table({"class", "objects", "AP25", "AP50", "AP70", "AP75", "AP", "ABO"});
+  Table table({"class", "objects", "AP25", "AP50", "AP70", "AP75", "AP", "small", "medium", "large",
+               "ABO"});
   const auto row = [&](const std::string& name, int64_t objects, double abo,
                        const std::vector<int64_t>& categories) {
-    const auto ap = [&](std::vector<double> iou) {
-      return percent(scores.coco.mean_ap({.iou_thresholds = iou, .categories = categories}));
+    const auto ap = [&](CocoSlice slice) {
+      slice.categories = categories;
+      return percent(scores.coco.mean_ap(slice));
     };
-    table.add({name, std::to_string(objects), ap({0.25}), ap({0.5}), ap({0.7}), ap({0.75}),
-               ap(coco_iou_thresholds()), percent(abo)});
+    table.add({name, std::to_string(objects), ap({.iou_thresholds = {0.25}}),
+               ap({.iou_thresholds = {0.5}}), ap({.iou_thresholds = {0.7}}),
+               ap({.iou_thresholds = {0.75}}), ap({}), ap({.area = "small"}),
+               ap({.area = "medium"}), ap({.area = "large"}), percent(abo)});
   };
   int64_t objects = 0;
   for (const ClassOverlap& c : scores.overlap.classes) {
