@@ -3,25 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "cli/commands.h"
-#include "cli/interrupt.h"
 #include "cli/report.h"
 #include "cli/run_record.h"
+#include "cli/stages.h"
 #include "cli/table.h"
-#include "tensor/files.h"
 #include "tensor/profile.h"
 
 namespace bbam {
 namespace {
 
 using nlohmann::json;
-using Arguments = std::vector<std::string>;
 
 struct DemoOptions {
   std::string out = "out/demo";
@@ -38,17 +33,6 @@ constexpr const char* kDetector =
     "--fpn-channels 64 --head-width 256 --anchor-sizes 16,32,64,128,256 --rois-per-image 64 "
     "--train-proposals 200 --test-proposals 100 --short-sides 144 --batch 4 --lr 0.05 --warmup 150";
 
-// Only for what stands above: a path may have blanks in it.
-Arguments words_of(const char* text) {
-  std::istringstream in(text);
-  return {std::istream_iterator<std::string>(in), {}};
-}
-
-Arguments operator+(Arguments arguments, const Arguments& more) {
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  return arguments;
-}
-
 struct Best {
   std::string setting;
   double iou = -1;
@@ -57,17 +41,17 @@ struct Best {
 class Demo {
  public:
   Demo(const DemoOptions& options, Session& session)
-      : options_(options), session_(session), record_(session) {}
+      : options_(options), session_(session), stages_(options.out, session), record_(session) {}
 
   void run() {
     claim_folder(options_.out, decisive_settings(session_));
     const double start_s = profile::now_s();
     make_all();
     summarise();
-    record_.write(path("run.json"));
-    for (const std::string& problem : write_report(options_.out, path("report.html")))
+    record_.write(stages_.path("run.json"));
+    for (const std::string& problem : write_report(options_.out, stages_.path("report.html")))
       session_.warn(problem);
-    session_.out << fmt::format("\n{} in {}: open it in a browser\n", path("report.html"),
+    session_.out << fmt::format("\n{} in {}: open it in a browser\n", stages_.path("report.html"),
                                 format_duration(profile::now_s() - start_s));
   }
 
@@ -75,21 +59,19 @@ class Demo {
   void make_all() {
     const DemoOptions& o = options_;
     const auto text = [](int number) { return std::to_string(number); };
-    const Arguments data{"--data", path("shapes"), "--split"},
-        weights{"--weights", path("train/detector.safetensors")};
-    stage("shapes", {"shapes", "--train", text(o.train), "--val", text(o.val)});
-    Arguments train = Arguments{"train", "detector"} + data +
-                      Arguments{"train", "--steps", text(o.steps)} + words_of(kDetector);
-    if (std::filesystem::exists(path("train/checkpoint.safetensors"))) train.push_back("--resume");
-    stage("train", train);
-    stage("detect", Arguments{"detect"} + weights + data + Arguments{"val"});
-    stage("labels",
-          Arguments{"pseudo-label"} + weights + data +
-              Arguments{"val", "--objects", text(o.objects), "--examples", text(o.objects),
-                        "--iterations", text(o.iterations), "--snapshots", snapshots()});
+    const Arguments data{"--data", stages_.path("shapes"), "--split"},
+        weights{"--weights", stages_.path("train/detector.safetensors")};
+    stages_.run("shapes", {"shapes", "--train", text(o.train), "--val", text(o.val)});
+    stages_.run("train", Arguments{"train", "detector"} + data +
+                             Arguments{"train", "--steps", text(o.steps)} + words_of(kDetector));
+    stages_.run("detect", Arguments{"detect"} + weights + data + Arguments{"val"});
+    stages_.run("labels",
+                Arguments{"pseudo-label"} + weights + data +
+                    Arguments{"val", "--objects", text(o.objects), "--examples", text(o.objects),
+                              "--iterations", text(o.iterations), "--snapshots", snapshots()});
     // Without a single map there is nothing to study.
-    if (result_of("labels")["mean_positives"] > 0)
-      stage("study", Arguments{"study", path("labels")} + data + Arguments{"val"});
+    if (stages_.results("labels")["mean_positives"] > 0)
+      stages_.run("study", Arguments{"study", stages_.path("labels")} + data + Arguments{"val"});
   }
 
   std::string snapshots() const {
@@ -99,27 +81,9 @@ class Demo {
     return list;
   }
 
-  // Runs `bbam COMMAND --out OUT/NAME`, unless it was done before.
-  void stage(const std::string& name, const Arguments& command) {
-    if (std::filesystem::exists(path(name + "/run.json"))) return;
-    const Arguments line =
-        command + Arguments{"--out",       path(name),
-                            "--device",    to_string(session_.device),
-                            "--precision", session_.precision == Precision::kTf32 ? "tf32" : "fp32",
-                            "--seed",      std::to_string(session_.seed)};
-    session_.out << "\n$ bbam " << as_typed(line) << std::endl;
-    Program program;
-    add_all_commands(program);
-    try {
-      program.run_stage(line, session_);
-    } catch (const Interrupted&) {
-      throw Interrupted("stopped; the same command goes on");
-    }
-  }
-
   // The tiles of the page, from what the stages have found; they have tables of their own.
   void summarise() {
-    const json detected = result_of("detect")["boxes"], labelled = result_of("labels");
+    const json detected = stages_.results("detect")["boxes"], labelled = stages_.results("labels");
     std::map<std::string, Best> best = best_of_study();
     const int64_t solved =
         labelled["objects"].get<int64_t>() - labelled["fallbacks"]["no_map"].get<int64_t>();
@@ -143,9 +107,9 @@ class Demo {
 
   // Of the study too, so that it is of the same objects: those that have a map. -1 without a study.
   double iou_of_masks() const {
-    if (!std::filesystem::exists(path("study/run.json"))) return -1;
-    const double theta = json::parse(read_file(path("labels/run.json")))["settings"]["theta-fg"];
-    const json columns = result_of("study")["study"]["columns"];
+    if (!stages_.done("study")) return -1;
+    const double theta = stages_.settings("labels")["theta-fg"];
+    const json columns = stages_.results("study")["study"]["columns"];
     for (const json& column : columns)
       if (column["from"] == "map, authors' label step" &&
           column["setting"] == fmt::format("theta {}", theta))
@@ -156,8 +120,8 @@ class Demo {
   // By family; empty without a study.
   std::map<std::string, Best> best_of_study() const {
     std::map<std::string, Best> best;
-    if (!std::filesystem::exists(path("study/run.json"))) return best;
-    const json columns = result_of("study")["study"]["columns"];
+    if (!stages_.done("study")) return best;
+    const json columns = stages_.results("study")["study"]["columns"];
     for (const json& column : columns) {
       Best& so_far = best[column["from"]];
       const double iou = column["mean_iou"];
@@ -172,14 +136,9 @@ class Demo {
     return {{"value", value}, {"label", label}};
   }
 
-  json result_of(const std::string& name) const {
-    return json::parse(read_file(path(name + "/run.json")))["results"];
-  }
-
-  std::string path(const std::string& entry) const { return options_.out + "/" + entry; }
-
   const DemoOptions& options_;
   Session& session_;
+  Stages stages_;
   RunRecord record_;
 };
 
