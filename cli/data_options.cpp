@@ -28,6 +28,17 @@ void check_names(const Dataset& dataset, const std::string& root) {
   fail(root, ": the name of a class is not UTF-8");
 }
 
+// About their middles.
+void scale_boxes(Dataset& dataset, double by) {
+  for (Record& record : dataset.records)
+    for (Object& object : record.objects) {
+      PixelBox& b = object.box;
+      const float dx = float(by) * (b.x1 - b.x0) / 2, dy = float(by) * (b.y1 - b.y0) / 2;
+      b = {std::max(b.x0 - dx, 0.f), std::max(b.y0 - dy, 0.f),
+           std::min(b.x1 + dx, float(record.width)), std::min(b.y1 + dy, float(record.height))};
+    }
+}
+
 }  // namespace
 
 void add_data_options(Command& command, DataOptions& options) {
@@ -41,6 +52,11 @@ void add_data_options(Command& command, DataOptions& options) {
       "--classes", options.classes,
       "keep only these, as labels 1, 2, ... in this order; all if not given. Files that are "
       "written keep the data set's own numbers");
+  command
+      .option("--box-noise", options.box_noise,
+              "labels of less care: every box grown by this share of its sides, or shrunk where "
+              "negative (BBAM, figure 7a)")
+      .between(-0.9, 10);
 }
 
 Dataset open_dataset(const DataOptions& options, Session& session,
@@ -56,6 +72,7 @@ Dataset open_dataset(const DataOptions& options, Session& session,
     dataset = read_dataset(options.data, options.split, wanted);
   }
   check_names(dataset, options.data);
+  if (options.box_noise != 0) scale_boxes(dataset, options.box_noise);
   warn_of(dataset.problems, session);
   return dataset;
 }

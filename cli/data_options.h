@@ -11,12 +11,13 @@ namespace bbam {
 struct DataOptions {
   std::string data, layout = "auto", split = "val";
   std::vector<std::string> classes;
+  double box_noise = 0;  // share of its sides by which every box is grown, or shrunk where negative
 };
 
-// --data (required), --layout, --split, --classes.
+// --data (required), --layout, --split, --classes, --box-noise.
 void add_data_options(Command& command, DataOptions& options);
 
-// Reads it, and warns of what was passed over.
+// Reads it, and warns of what was passed over. Boxes that were grown stay in their pictures.
 Dataset open_dataset(const DataOptions& options, Session& session,
                      bool keep_images_without_objects = true);
 
