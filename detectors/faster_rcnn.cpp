@@ -119,6 +119,11 @@ std::vector<bool> FasterRcnn::levels_of(const Tensor& rois) const {
 DetectorLosses FasterRcnn::training_losses(const Tensor& images,
                                            const std::vector<FrameSize>& frames,
                                            const std::vector<GroundTruth>& truth, StepSeed step) {
+  return training_pass(images, frames, truth, step).losses;
+}
+
+TrainingPass FasterRcnn::training_pass(const Tensor& images, const std::vector<FrameSize>& frames,
+                                       const std::vector<GroundTruth>& truth, StepSeed step) {
   check_images(images, frames);
   check_ground_truth(truth, frames, spec_.classes);
   const std::vector<Variable> levels = features(images);
@@ -131,11 +136,17 @@ DetectorLosses FasterRcnn::training_losses(const Tensor& images,
   const RoiSample rois = sample_rois(proposals, truth, spec_.roi_heads, step);
   const BoxHeadLosses second =
       box_head_losses(box_head(levels, rois.rois), rois, spec_.roi_heads.beta);
-  return {first_losses.objectness, first_losses.box, second.classification, second.box};
+  return {
+      levels, rois, {first_losses.objectness, first_losses.box, second.classification, second.box}};
 }
 
 std::vector<Detections> FasterRcnn::detect(const Tensor& images,
                                            const std::vector<FrameSize>& frames) {
+  return detection_pass(images, frames).detections;
+}
+
+DetectionPass FasterRcnn::detection_pass(const Tensor& images,
+                                         const std::vector<FrameSize>& frames) {
   check_images(images, frames);
   const NoGrad frozen;
   const std::vector<Variable> levels = features(images);
@@ -154,7 +165,7 @@ std::vector<Detections> FasterRcnn::detect(const Tensor& images,
                                      frames[n], spec_.detection, spec_.legacy_plus_one));
     begin = end;
   }
-  return detections;
+  return {levels, detections};
 }
 
 }  // namespace bbam

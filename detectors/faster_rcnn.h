@@ -34,6 +34,19 @@ struct DetectorLosses {
   Variable total() const;                             // their sum
 };
 
+// What a further head on the same features, such as a mask branch, is trained on.
+struct TrainingPass {
+  std::vector<Variable> features;  // P2..P5
+  RoiSample rois;
+  DetectorLosses losses;
+};
+
+// What a further head looks at in inference.
+struct DetectionPass {
+  std::vector<Variable> features;      // P2..P5
+  std::vector<Detections> detections;  // one entry per image
+};
+
 class FasterRcnn : public Module {
  public:
   // Starting weights depend on (spec, seed) alone. Throws Error when the spec contradicts itself.
@@ -44,8 +57,11 @@ class FasterRcnn : public Module {
   // Random choices depend on `step` alone.
   DetectorLosses training_losses(const Tensor& images, const std::vector<FrameSize>& frames,
                                  const std::vector<GroundTruth>& truth, StepSeed step);
+  TrainingPass training_pass(const Tensor& images, const std::vector<FrameSize>& frames,
+                             const std::vector<GroundTruth>& truth, StepSeed step);
   // One entry per image; records no history.
   std::vector<Detections> detect(const Tensor& images, const std::vector<FrameSize>& frames);
+  DetectionPass detection_pass(const Tensor& images, const std::vector<FrameSize>& frames);
   // Batch norms, where there are any: batch statistics (training) or running ones.
   void set_training(bool training) { body_.set_training(training); }
 

@@ -14,6 +14,7 @@ namespace {
 struct ImageSample {
   Tensor boxes, targets;  // (S, 4) and (P, 4)
   std::vector<int64_t> labels;
+  std::vector<int64_t> objects;  // (P)
 };
 
 // The class of each candidate; 0 for background, -1 for what is not trained on.
@@ -33,13 +34,14 @@ ImageSample sample_image(const Tensor& proposals, const GroundTruth& truth,
   const Sample drawn = sample_labels(labels, spec.sampler, random);
 
   const Tensor positives = Tensor::from(drawn.positives);
-  const Tensor boxes = take_rows(truth.boxes, take_rows(matched, positives));
+  const Tensor objects = take_rows(matched, positives);
+  const Tensor boxes = take_rows(truth.boxes, objects);
   std::vector<int64_t> rows = drawn.positives;
   rows.insert(rows.end(), drawn.negatives.begin(), drawn.negatives.end());
   const Tensor all = Tensor::from(rows);
   return {take_rows(candidates, all),
           encode_boxes(boxes, take_rows(candidates, positives), spec.coder),
-          take_rows(labels, all).to_vector<int64_t>()};
+          take_rows(labels, all).to_vector<int64_t>(), objects.to_vector<int64_t>()};
 }
 
 }  // namespace
@@ -82,7 +84,7 @@ RoiSample sample_rois(const std::vector<Proposals>& proposals,
   const Device device = proposals.at(0).boxes.device();
   std::vector<Tensor> boxes;
   std::vector<Variable> targets;
-  std::vector<int64_t> labels, positive_rows;
+  std::vector<int64_t> labels, positive_rows, objects;
   for (size_t n = 0; n < proposals.size(); ++n) {
     const Random random = sampling_random(step, SampledFor::kRoiHeads, int64_t(n));
     const ImageSample of_image = sample_image(proposals[n].boxes.to(kCpu), truth[n], spec, random);
@@ -91,9 +93,11 @@ RoiSample sample_rois(const std::vector<Proposals>& proposals,
     boxes.push_back(of_image.boxes);
     targets.emplace_back(of_image.targets);
     labels.insert(labels.end(), of_image.labels.begin(), of_image.labels.end());
+    objects.insert(objects.end(), of_image.objects.begin(), of_image.objects.end());
   }
   return {rois_of(boxes).to(device), Tensor::from(labels).to(device),
-          Tensor::from(positive_rows).to(device), concat(targets, 0).value().to(device)};
+          Tensor::from(positive_rows).to(device), Tensor::from(objects).to(device),
+          concat(targets, 0).value().to(device)};
 }
 
 BoxHeadLosses box_head_losses(const BoxHeadOutput& output, const RoiSample& sample, double beta) {

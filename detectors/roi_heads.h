@@ -48,6 +48,7 @@ struct RoiSample {
   Tensor rois;           // (S, 5) f32
   Tensor labels;         // (S) i64
   Tensor positive_rows;  // (P) i64: rows with labels > 0
+  Tensor objects;        // (P) i64: the box that each was matched to, counted within its image
   Tensor targets;        // (P, 4) f32: deltas from the RoIs to their boxes
 };
 // Ground-truth boxes join the proposals first.

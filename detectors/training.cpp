@@ -10,17 +10,18 @@ bool is_bias(const std::string& name) {
   return name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
 }
 
-LossValues values_of(const DetectorLosses& losses, const Variable& total) {
-  return {losses.objectness.value().scalar(), losses.rpn_box.value().scalar(),
-          losses.classification.value().scalar(), losses.box.value().scalar(),
-          total.value().scalar()};
+// "0.2 objectness, 0.1 RPN box"
+std::string text_of(const StepLosses& losses, const std::vector<double>& values) {
+  std::string text;
+  for (size_t k = 0; k < values.size(); ++k)
+    text += join(k == 0 ? "" : ", ", values[k], " ", losses.terms[k].first);
+  return text;
 }
 
 // The running statistics of batch norms, which a forward pass in training overwrites.
 class RunningStatistics {
  public:
-  explicit RunningStatistics(FasterRcnn& model) {
-    if (model.spec().resnet.norm != Norm::kBatch) return;
+  explicit RunningStatistics(Module& model) {
     model.visit("", [&](const std::string& name, Variable& variable) {
       if (name.ends_with(".running_mean") || name.ends_with(".running_var"))
         saved_.emplace_back(variable, variable.value().clone());
@@ -35,19 +36,17 @@ class RunningStatistics {
 };
 
 // Losses and, in the parameters, their gradients; all of them finite.
-LossValues loss_and_gradients(FasterRcnn& model, Optimizer& optimizer, const DetectorBatch& batch,
-                              StepSeed step) {
-  const DetectorLosses losses =
-      model.training_losses(batch.images, batch.frames, batch.truth, step);
-  const Variable total = losses.total();
-  const LossValues values = values_of(losses, total);
-  check(std::isfinite(values.total), "training step ", step.step, ": the loss is not finite (",
-        values.objectness, " objectness, ", values.rpn_box, " RPN box, ", values.classification,
-        " classification, ", values.box, " box); lower the learning rate");
+StepValues loss_and_gradients(Optimizer& optimizer, const std::function<StepLosses()>& losses_of,
+                              int64_t step) {
+  const StepLosses losses = losses_of();
+  StepValues values{{}, losses.total.value().scalar()};
+  for (const auto& [name, loss] : losses.terms) values.terms.push_back(loss.value().scalar());
+  check(std::isfinite(values.total), "training step ", step, ": the loss is not finite (",
+        text_of(losses, values.terms), "); lower the learning rate");
   optimizer.clear_gradients();
-  backward(total);
+  backward(losses.total);
   const std::string wrong = optimizer.nonfinite_gradient();
-  check(wrong.empty(), "training step ", step.step, ": the gradient of ", wrong,
+  check(wrong.empty(), "training step ", step, ": the gradient of ", wrong,
         " is not finite; lower the learning rate");
   return values;
 }
@@ -66,18 +65,36 @@ std::vector<ParameterGroup> parameter_groups(Module& module, const DecaySpec& sp
   return {weights, biases};
 }
 
-LossValues train_step(FasterRcnn& model, Optimizer& optimizer, const DetectorBatch& batch,
-                      double learning_rate, StepSeed step) {
+StepValues train_step(Module& model, Optimizer& optimizer,
+                      const std::function<StepLosses()>& losses, double learning_rate,
+                      int64_t step) {
   RunningStatistics before(model);
-  LossValues values;
+  StepValues values;
   try {
-    values = loss_and_gradients(model, optimizer, batch, step);
+    values = loss_and_gradients(optimizer, losses, step);
   } catch (...) {
     before.restore();
     throw;
   }
   optimizer.step(learning_rate);
   return values;
+}
+
+StepLosses step_losses(const DetectorLosses& losses) {
+  return {{{"objectness", losses.objectness},
+           {"RPN box", losses.rpn_box},
+           {"classification", losses.classification},
+           {"box", losses.box}},
+          losses.total()};
+}
+
+LossValues train_step(FasterRcnn& model, Optimizer& optimizer, const DetectorBatch& batch,
+                      double learning_rate, StepSeed step) {
+  const auto losses = [&] {
+    return step_losses(model.training_losses(batch.images, batch.frames, batch.truth, step));
+  };
+  const StepValues values = train_step(model, optimizer, losses, learning_rate, step.step);
+  return {values.terms[0], values.terms[1], values.terms[2], values.terms[3], values.total};
 }
 
 }  // namespace bbam

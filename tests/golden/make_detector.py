@@ -64,6 +64,7 @@ def value_range(name, shape):
 
 def our_name(name):
     name = re.sub(r"(inner_blocks|layer_blocks)\.(\d)\.0\.", r"\1.\2.", name)
+    name = re.sub(r"mask_head\.(\d)\.0\.", lambda m: f"mask_head.mask_fcn{int(m[1]) + 1}.", name)
     return name.replace("rpn.head.conv.0.0.", "rpn.head.conv.")
 
 
