@@ -49,6 +49,7 @@ TEST_CASE("roi heads: METHOD B1, ground-truth boxes are appended, foreground fro
                                                              10, 3,  1,  5,  5,  9,  9});
   CHECK(sample.labels.to_vector<int64_t>() == std::vector<int64_t>{2, 4, 2, 0, 0});
   CHECK(sample.positive_rows.to_vector<int64_t>() == std::vector<int64_t>{0, 1, 2});
+  CHECK(sample.objects.to_vector<int64_t>() == std::vector<int64_t>{1, 0, 1});
   // Box 1's centre lies 2 pixels, 2 / 16 of the width, to the right of the first RoI's.
   const auto targets = sample.targets.to_vector<float>();
   REQUIRE(targets.size() == 12);
