@@ -8,70 +8,78 @@
 
 #include "cli/commands.h"
 #include "cli/data_options.h"
-#include "detectors/training.h"
 
 namespace bbam {
 namespace {
 
 constexpr const char* kName = "detector";
 
-class DetectorTrainee : public Trainee {
+class DetectorTrainee : public DetectionTrainee {
  public:
   DetectorTrainee(const Dataset& dataset, const DetectorOptions& detector, const std::string& init,
-                  const DetectorTraining& options, const Session& session)
-      : dataset_(dataset), options_(options), seed_(session.seed),
-        device_(session.device), card_{detector, dataset.classes, test_side(options),
-                                       options.long_side},
+                  const DetectorTraining& options, Session& session)
+      : DetectionTrainee(dataset, options, session, false), card_{detector, dataset.classes,
+                                                                  test_side(options),
+                                                                  options.long_side},
         model_(detector_spec(detector, int64_t(dataset.classes.size())), session.seed) {
     if (!init.empty()) load_trunk(model_, init);
-    move_to(model_, device_);
-    optimizer_ = std::make_unique<Sgd>(
-        parameter_groups(model_, {.weight_decay = options.weight_decay}), options.momentum);
+    optimise(model_);
     model_.set_training(true);
   }
 
   std::string name() const override { return kName; }
   Module& network() override { return model_; }
-  Optimizer& optimizer() override { return *optimizer_; }
   std::map<std::string, std::string> metadata() const override { return to_metadata(card_); }
   std::vector<std::string> loss_names() const override {
     return {"objectness", "rpn_box", "classification", "box"};
   }
-  Schedule schedule(int64_t steps) const override { return schedule_of(options_, steps); }
 
-  void begin(int64_t next) override {
-    loader_ = std::make_unique<Loader>(dataset_, loader_options(options_, seed_), next);
-  }
-  int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
-  const std::vector<std::string>& problems() const override { return loader_->problems(); }
-  int64_t load() override {
-    batch_ = loader_->next();
-    return batch_.step;
-  }
-
-  std::vector<double> step(double rate, StepSeed seed) override {
-    DetectorBatch input{batch_.images.to(device_), {}, {}};
-    for (size_t i = 0; i < batch_.sizes.size(); ++i) {
-      input.frames.push_back({.height = batch_.sizes[i].height, .width = batch_.sizes[i].width});
-      input.truth.push_back({batch_.boxes[i], batch_.labels[i]});
-    }
-    const LossValues loss = train_step(model_, *optimizer_, input, rate, seed);
-    return {loss.total, loss.objectness, loss.rpn_box, loss.classification, loss.box};
+ protected:
+  StepLosses losses(const DetectorBatch& input, const Batch&, StepSeed seed) override {
+    return step_losses(model_.training_losses(input.images, input.frames, input.truth, seed));
   }
 
  private:
-  const Dataset& dataset_;
-  const DetectorTraining& options_;
-  const uint64_t seed_;
-  const Device device_;
   DetectorCard card_;
   FasterRcnn model_;
-  std::unique_ptr<Sgd> optimizer_;
-  std::unique_ptr<Loader> loader_;
-  Batch batch_;
 };
 
 }  // namespace
+
+DetectionTrainee::DetectionTrainee(const Dataset& dataset, const DetectorTraining& options,
+                                   Session& session, bool with_masks)
+    : dataset_(dataset), options_(options), seed_(session.seed), device_(session.device),
+      with_masks_(with_masks) {}
+
+void DetectionTrainee::optimise(Module& network) {
+  move_to(network, device_);
+  optimizer_ = std::make_unique<Sgd>(
+      parameter_groups(network, {.weight_decay = options_.weight_decay}), options_.momentum);
+}
+
+void DetectionTrainee::begin(int64_t next) {
+  LoaderOptions o = loader_options(options_, seed_);
+  o.with_masks = with_masks_;
+  loader_ = std::make_unique<Loader>(dataset_, o, next);
+}
+
+int64_t DetectionTrainee::load() {
+  batch_ = loader_->next();
+  return batch_.step;
+}
+
+std::vector<double> DetectionTrainee::step(double rate, StepSeed seed) {
+  DetectorBatch input{batch_.images.to(device_), {}, {}};
+  for (size_t i = 0; i < batch_.sizes.size(); ++i) {
+    input.frames.push_back({.height = batch_.sizes[i].height, .width = batch_.sizes[i].width});
+    input.truth.push_back({batch_.boxes[i], batch_.labels[i]});
+  }
+  const StepValues values = train_step(
+      network(), *optimizer_, [&] { return losses(input, batch_, seed); }, rate, seed.step);
+  std::vector<double> row{values.total};
+  row.insert(row.end(), values.terms.begin(), values.terms.end());
+  return row;
+}
 
 int test_side(const DetectorTraining& o) {
   check(!o.short_sides.empty(), "--short-sides: no size; expected at least one");

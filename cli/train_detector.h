@@ -3,6 +3,7 @@
 #include "cli/detector_file.h"
 #include "cli/training_loop.h"
 #include "datasets/loader.h"
+#include "detectors/training.h"
 
 namespace bbam {
 
@@ -27,5 +28,37 @@ void check_options(const DetectorTraining& options);
 int test_side(const DetectorTraining& options);
 Schedule schedule_of(const DetectorTraining& options, int64_t steps);
 LoaderOptions loader_options(const DetectorTraining& options, uint64_t seed);
+
+// A detector in training, or what has one in it: everything but the network and its losses.
+class DetectionTrainee : public Trainee {
+ public:
+  DetectionTrainee(const Dataset& dataset, const DetectorTraining& options, Session& session,
+                   bool with_masks);
+
+  Optimizer& optimizer() override { return *optimizer_; }
+  Schedule schedule(int64_t steps) const override { return schedule_of(options_, steps); }
+  void begin(int64_t next) override;
+  int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
+  const std::vector<std::string>& problems() const override { return loader_->problems(); }
+  int64_t load() override;
+  std::vector<double> step(double rate, StepSeed seed) override;
+
+ protected:
+  // Of the network on the batch that was loaded; in the order of loss_names().
+  virtual StepLosses losses(const DetectorBatch& input, const Batch& batch, StepSeed seed) = 0;
+  // Moves the network to the session's device, and begins to optimise it; once its first weights
+  // are there.
+  void optimise(Module& network);
+
+ private:
+  const Dataset& dataset_;
+  const DetectorTraining& options_;
+  const uint64_t seed_;
+  const Device device_;
+  const bool with_masks_;
+  std::unique_ptr<Sgd> optimizer_;
+  std::unique_ptr<Loader> loader_;
+  Batch batch_;
+};
 
 }  // namespace bbam
