@@ -3,17 +3,14 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
-#include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/draw.h"
 #include "cli/evaluation.h"
 #include "cli/interrupt.h"
-#include "cli/json_text.h"
+#include "cli/photographs.h"
 #include "cli/run_record.h"
 #include "tensor/files.h"
 
@@ -27,44 +24,11 @@ struct DetectOptions {
   double score = 0.7, data_score = 0.05;
 };
 
-std::string stem_of(const std::string& path) { return std::filesystem::path(path).stem().string(); }
-
-std::string drawn_path(const DetectOptions& o, const std::string& photograph) {
-  return o.out + "/" + stem_of(photograph) + ".jpg";
-}
-
 void draw_detections(Image& picture, const std::vector<Detected>& found, const DetectorCard& card) {
   for (const Detected& d : found)
     draw_labelled_box(picture, d.box,
                       fmt::format("{} {:.2f}", card.classes[size_t(d.label - 1)], d.score),
                       class_color(d.label));
-}
-
-std::vector<std::string> with_folders_opened(const std::vector<std::string>& paths) {
-  std::vector<std::string> pictures;
-  for (const std::string& path : paths) {
-    const bool is_folder = std::filesystem::is_directory(path);
-    const auto more = is_folder ? pictures_in(path) : std::vector<std::string>{path};
-    pictures.insert(pictures.end(), more.begin(), more.end());
-  }
-  return pictures;
-}
-
-// Drawn pictures are called as their photographs: they must meet neither these nor each other.
-void check_drawn(const DetectOptions& o) {
-  namespace fs = std::filesystem;
-  std::set<fs::path> photographs;
-  std::map<std::string, std::string> drawn;
-  for (const std::string& path : o.images) photographs.insert(fs::weakly_canonical(path));
-  for (const std::string& path : o.images) {
-    check(is_utf8(path), path, ": its name is not UTF-8, as detections.json has to be; rename it");
-    const std::string place = drawn_path(o, path);
-    const auto [other, is_new] = drawn.emplace(place, path);
-    check(is_new, path, ": would be drawn to ", place, ", as would ", other->second,
-          "; expected pictures of different names");
-    check(photographs.count(fs::weakly_canonical(place)) == 0, place,
-          ": is one of the photographs, which drawing would replace; give another --out");
-  }
 }
 
 void detect_files(const DetectOptions& o, LoadedDetector& detector, Session& session,
@@ -93,7 +57,7 @@ void detect_files(const DetectOptions& o, LoadedDetector& detector, Session& ses
     if (o.out.empty()) continue;
     record.input(path);
     draw_detections(picture, found, detector.card);
-    write_jpeg(drawn_path(o, path), picture);
+    write_jpeg(drawn_path(o.out, path), picture);
   }
   check(bad < o.images.size(), "none of the ", o.images.size(), " pictures could be used");
   if (bad > 0) session.warn(join(bad, " of ", o.images.size(), " pictures were passed over"));
@@ -184,7 +148,7 @@ void add_detect(Program& program) {
     check(o->images.empty() != o->data.data.empty(), "give either photographs or --data");
     o->images = with_folders_opened(o->images);
     if (!o->out.empty()) {
-      check_drawn(*o);
+      check_drawn(o->images, o->out);
       make_folder(o->out);
     }
     RunRecord record(session);

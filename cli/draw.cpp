@@ -161,22 +161,28 @@ Image heat_overlay(const Image& rgb, const Tensor& map) {
   return result;
 }
 
-Image mask_overlay(const Image& rgb, const Image& mask, Color color) {
+void draw_mask(Image& rgb, const Image& mask, Color color) {
   check(mask.size() == rgb.size() && mask.channels == 1, "mask of ", mask.width, " x ", mask.height,
         " on a picture of ", rgb.width, " x ", rgb.height);
   const int reach = std::max(1, std::min(rgb.width, rgb.height) / 200);
-  Image result = rgb;
   for (int y = 0; y < rgb.height; ++y)
     for (int x = 0; x < rgb.width; ++x) {
-      uint8_t* pixel = result.at(x, y);
-      if (!is_set(mask, x, y)) {
-        const uint8_t grey = to_byte(0.5 * luma(pixel) + (*mask.at(x, y) == 255 ? 70 : 0));
-        mix(pixel, {grey, grey, grey}, 0.75);
-        continue;
-      }
+      if (!is_set(mask, x, y)) continue;
       const bool edge = !is_set(mask, x - reach, y) || !is_set(mask, x + reach, y) ||
                         !is_set(mask, x, y - reach) || !is_set(mask, x, y + reach);
-      mix(pixel, color, edge ? 1 : 0.25);
+      mix(rgb.at(x, y), color, edge ? 1 : 0.25);
+    }
+}
+
+Image mask_overlay(const Image& rgb, const Image& mask, Color color) {
+  Image result = rgb;
+  draw_mask(result, mask, color);
+  for (int y = 0; y < rgb.height; ++y)
+    for (int x = 0; x < rgb.width; ++x) {
+      if (is_set(mask, x, y)) continue;
+      uint8_t* pixel = result.at(x, y);
+      const uint8_t grey = to_byte(0.5 * luma(pixel) + (*mask.at(x, y) == 255 ? 70 : 0));
+      mix(pixel, {grey, grey, grey}, 0.75);
     }
   return result;
 }

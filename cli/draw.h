@@ -35,8 +35,9 @@ void draw_labelled_box(Image& rgb, const PixelBox& box, const std::string& text,
 Image heat_overlay(const Image& rgb, const Tensor& map);
 // The map's colours alone.
 Image heat_picture(const Tensor& map, ImageSize size);
-// mask: one channel, set where 1, void where 255. Tints what is set, dims the rest, draws the
-// outline.
+// mask: one channel, set where 1, void where 255. Tints what is set and draws its outline.
+void draw_mask(Image& rgb, const Image& mask, Color color);
+// The same on a picture of which the rest is dimmed.
 Image mask_overlay(const Image& rgb, const Image& mask, Color color);
 
 // (h, w) f32 of any size to (height, width), bilinear, half-pixel corners.

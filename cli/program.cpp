@@ -10,6 +10,7 @@ void add_all_commands(Program& program) {
   add_detect(program);
   add_attribute(program);
   add_pseudo_label(program);
+  add_segment(program);
   add_evaluate(program);
   add_study(program);
   add_report(program);
