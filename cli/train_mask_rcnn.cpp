@@ -64,12 +64,8 @@ class MaskRcnnTrainee : public DetectionTrainee {
 
  protected:
   StepLosses losses(const DetectorBatch& input, const Batch& batch, StepSeed seed) override {
-    const MaskRcnnLosses all =
-        model_.training_losses(input.images, input.frames, input.truth, batch.masks, seed);
-    StepLosses named = step_losses(all.detector);
-    named.terms.emplace_back("mask", all.mask);
-    named.total = all.total();
-    return named;
+    return step_losses(
+        model_.training_losses(input.images, input.frames, input.truth, batch.masks, seed));
   }
 
  private:

@@ -29,9 +29,12 @@ std::string hash_of(const Dataset& dataset) {
   for (const std::string& name : dataset.classes) fmt::format_to(end, "{}\n", name);
   for (const Record& record : dataset.records) {
     fmt::format_to(end, "{} {} {}\n", record.id, record.width, record.height);
-    for (const Object& o : record.objects)
+    for (const Object& o : record.objects) {
       fmt::format_to(end, "{} {} {} {} {} {} {}\n", o.label, o.box.x0, o.box.y0, o.box.x1, o.box.y1,
                      o.difficult, o.crowd);
+      for (const auto& runs : {o.runs, o.ignored})
+        if (runs) fmt::format_to(end, "{}\n", rle_to_string(*runs));
+    }
   }
   return "fnv1a64:" + hash_text(text);
 }

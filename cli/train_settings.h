@@ -10,7 +10,8 @@ namespace bbam {
 
 // Every option that changes what is trained. Beside the paths of the data and of the first weights,
 // which may move, hashes of what was read from there: "data's content", "init's content". `init`
-// may be empty. Pictures count by name, size and boxes, not by their pixels.
+// may be empty. Pictures count by name, size, boxes and the masks that stand with the
+// boxes, not by their pixels and not by maps in files of their own.
 Settings training_settings(const Session& session, const Dataset& dataset, const std::string& init);
 
 // As one line for a checkpoint's metadata, and back; the latter throws Error naming `file`.

@@ -10,7 +10,7 @@ bool is_bias(const std::string& name) {
   return name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
 }
 
-// "0.2 objectness, 0.1 RPN box"
+// "0.2 objectness, 0.1 rpn_box"
 std::string text_of(const StepLosses& losses, const std::vector<double>& values) {
   std::string text;
   for (size_t k = 0; k < values.size(); ++k)
@@ -82,19 +82,18 @@ StepValues train_step(Module& model, Optimizer& optimizer,
 
 StepLosses step_losses(const DetectorLosses& losses) {
   return {{{"objectness", losses.objectness},
-           {"RPN box", losses.rpn_box},
+           {"rpn_box", losses.rpn_box},
            {"classification", losses.classification},
            {"box", losses.box}},
           losses.total()};
 }
 
-LossValues train_step(FasterRcnn& model, Optimizer& optimizer, const DetectorBatch& batch,
+StepValues train_step(FasterRcnn& model, Optimizer& optimizer, const DetectorBatch& batch,
                       double learning_rate, StepSeed step) {
   const auto losses = [&] {
     return step_losses(model.training_losses(batch.images, batch.frames, batch.truth, step));
   };
-  const StepValues values = train_step(model, optimizer, losses, learning_rate, step.step);
-  return {values.terms[0], values.terms[1], values.terms[2], values.terms[3], values.total};
+  return train_step(model, optimizer, losses, learning_rate, step.step);
 }
 
 }  // namespace bbam

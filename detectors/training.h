@@ -28,7 +28,7 @@ struct StepLosses {
 };
 
 struct StepValues {
-  std::vector<double> terms;
+  std::vector<double> terms;  // in the order of StepLosses
   double total = 0;
 };
 
@@ -45,16 +45,12 @@ struct DetectorBatch {
   std::vector<GroundTruth> truth;
 };
 
-// The names of the terms are those of LossValues.
+// objectness, rpn_box, classification, box
 StepLosses step_losses(const DetectorLosses& losses);
-
-struct LossValues {
-  double objectness = 0, rpn_box = 0, classification = 0, box = 0, total = 0;
-};
 
 // The same of a detector's losses. What it does depends on its arguments alone, so a run that is
 // stopped and resumed repeats itself byte for byte.
-LossValues train_step(FasterRcnn& model, Optimizer& optimizer, const DetectorBatch& batch,
+StepValues train_step(FasterRcnn& model, Optimizer& optimizer, const DetectorBatch& batch,
                       double learning_rate, StepSeed step);
 
 }  // namespace bbam

@@ -86,22 +86,20 @@ std::vector<SegmentedInstances> MaskRcnn::segment(const Tensor& images,
   return instances;
 }
 
-MaskRcnnLossValues train_step(MaskRcnn& model, Optimizer& optimizer, const MaskRcnnBatch& batch,
-                              double learning_rate, StepSeed step) {
-  double detector_total = 0;
+StepLosses step_losses(const MaskRcnnLosses& losses) {
+  StepLosses named = step_losses(losses.detector);
+  named.terms.emplace_back("mask", losses.mask);
+  named.total = losses.total();
+  return named;
+}
+
+StepValues train_step(MaskRcnn& model, Optimizer& optimizer, const MaskRcnnBatch& batch,
+                      double learning_rate, StepSeed step) {
   const auto losses = [&] {
     const DetectorBatch& d = batch.detector;
-    const MaskRcnnLosses all =
-        model.training_losses(d.images, d.frames, d.truth, batch.masks, step);
-    StepLosses named = step_losses(all.detector);
-    detector_total = named.total.value().scalar();
-    named.terms.emplace_back("mask", all.mask);
-    named.total = all.total();
-    return named;
+    return step_losses(model.training_losses(d.images, d.frames, d.truth, batch.masks, step));
   };
-  const StepValues values = train_step(model, optimizer, losses, learning_rate, step.step);
-  const auto& term = values.terms;
-  return {{term[0], term[1], term[2], term[3], detector_total}, term[4], values.total};
+  return train_step(model, optimizer, losses, learning_rate, step.step);
 }
 
 }  // namespace bbam

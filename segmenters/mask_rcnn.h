@@ -68,13 +68,11 @@ struct MaskRcnnBatch {
   std::vector<Tensor> masks;  // as training_losses() takes them
 };
 
-struct MaskRcnnLossValues {
-  LossValues detector;  // whose total leaves the mask out
-  double mask = 0, total = 0;
-};
+// A detector's terms, then mask.
+StepLosses step_losses(const MaskRcnnLosses& losses);
 
 // The step of detectors/training.h for these losses.
-MaskRcnnLossValues train_step(MaskRcnn& model, Optimizer& optimizer, const MaskRcnnBatch& batch,
-                              double learning_rate, StepSeed step);
+StepValues train_step(MaskRcnn& model, Optimizer& optimizer, const MaskRcnnBatch& batch,
+                      double learning_rate, StepSeed step);
 
 }  // namespace bbam

@@ -52,7 +52,7 @@ TEST_CASE("training: a tiny detector learns two pictures") {
   Sgd optimizer(parameter_groups(model), 0.9);
   const DetectorBatch batch = test::tiny_batch();
   const double first = train_step(model, optimizer, batch, 0.01, {1, 0}).total;
-  LossValues last;
+  StepValues last;
   for (int64_t step = 1; step < 80; ++step)
     last = train_step(model, optimizer, batch, 0.02, {1, step});
   MESSAGE("loss ", first, " -> ", last.total);
