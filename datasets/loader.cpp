@@ -4,19 +4,12 @@
 #include <numeric>
 #include <utility>
 
-#include "datasets/prefetcher.h"
+#include "datasets/batch_stream.h"
+#include "datasets/epoch.h"
 #include "tensor/check.h"
-#include "tensor/random.h"
 
 namespace bbam {
 namespace {
-
-// The two uses of the seed; the epoch makes up the rest of the salt.
-enum class Use : uint64_t { kShuffle, kAugment };
-
-Random random_of(uint64_t seed, int64_t epoch, Use use) {
-  return Random(seed, 2 * uint64_t(epoch) + uint64_t(use));
-}
 
 void check_options(const LoaderOptions& o) {
   check(o.batch_size >= 1 && o.divisibility >= 1 && o.workers >= 0 && o.batches_ahead >= 1,
@@ -35,11 +28,7 @@ std::vector<std::vector<size_t>> batches_of_epoch(const std::vector<Record>& rec
                                                   const LoaderOptions& options, int64_t epoch) {
   std::vector<size_t> order(records.size());
   std::iota(order.begin(), order.end(), size_t(0));
-  if (options.shuffle) {
-    const Random random = random_of(options.seed, epoch, Use::kShuffle);
-    for (size_t i = order.size(); i > 1; --i)
-      std::swap(order[i - 1], order[size_t(random.below(i, int64_t(i)))]);
-  }
+  if (options.shuffle) order = shuffled_order(records.size(), options.seed, epoch);
   std::vector<std::vector<size_t>> batches;
   std::vector<size_t> filling[2];  // wide, tall
   for (size_t index : order) {
@@ -60,8 +49,7 @@ struct Augmentation {
 };
 
 Augmentation augmentation_of(size_t record, int64_t epoch, const LoaderOptions& options) {
-  const uint64_t bits = random_of(options.seed, epoch, Use::kAugment).bits(record);
-  const Random random(bits);
+  const Random random = augmentation_random(record, options.seed, epoch);
   const int64_t choice = random.below(0, int64_t(options.short_sides.size()));
   return {options.short_sides[size_t(choice)], random.uniform(1) < options.flip_probability};
 }
@@ -112,13 +100,13 @@ struct Loader::Work {
   const Dataset& dataset;
   const LoaderOptions options;
   const int64_t batches_per_epoch;
-  Prefetcher<Batch> prefetcher;
+  BatchStream<Batch> stream;
 
   Work(const Dataset& data, const LoaderOptions& loader_options, int64_t first_step)
       : dataset(data), options(loader_options),
         batches_per_epoch(int64_t(batches_of_epoch(data.records, loader_options, 0).size())),
-        prefetcher([this](int64_t step) { return make(step); }, first_step, options.workers,
-                   options.batches_ahead) {}
+        stream([this](int64_t step) { return make(step); }, first_step, batches_per_epoch,
+               options.workers, options.batches_ahead) {}
 
   Batch make(int64_t step) const {
     const int64_t epoch = step / batches_per_epoch;
@@ -172,14 +160,8 @@ Loader::~Loader() = default;
 
 int64_t Loader::batches_per_epoch() const { return work_->batches_per_epoch; }
 
-Batch Loader::next() {
-  for (int64_t attempt = 0; attempt < batches_per_epoch(); ++attempt) {
-    Batch batch = work_->prefetcher.next();
-    for (const std::string& problem : batch.problems)
-      if (known_problems_.insert(problem).second) problems_.push_back(problem);
-    if (batch.images.defined()) return batch;
-  }
-  fail("loader: not one picture of a whole epoch can be used; ", problems_.at(0));
-}
+const std::vector<std::string>& Loader::problems() const { return work_->stream.problems(); }
+
+Batch Loader::next() { return work_->stream.next(); }
 
 }  // namespace bbam

@@ -6,7 +6,6 @@
 #pragma once
 #include <cstdint>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -64,13 +63,11 @@ class Loader {
   // next() give each picture once.
   int64_t batches_per_epoch() const;
   // Each picture that was left out so far, once, with the reason.
-  const std::vector<std::string>& problems() const { return problems_; }
+  const std::vector<std::string>& problems() const;
 
  private:
   struct Work;
   std::unique_ptr<Work> work_;
-  std::set<std::string> known_problems_;
-  std::vector<std::string> problems_;
 };
 
 }  // namespace bbam

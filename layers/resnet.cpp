@@ -1,5 +1,7 @@
 #include "layers/resnet.h"
 
+#include <array>
+
 #include "layers/batch_norm.h"
 #include "layers/elementwise.h"
 #include "layers/group_norm.h"
@@ -57,7 +59,12 @@ Variable ConvNorm::forward_frozen(const Variable& x, bool relu, const Variable& 
   refold();
   const Variable w =
       weight.needs_grad() ? mul(weight, Variable(folded_.scale)) : Variable(folded_.weight);
-  return conv2d(x, w, spec, {.bias = Variable(folded_.shift), .residual = residual, .relu = relu});
+  const Variable shift(folded_.shift);
+  // oneDNN 2.6 spoils the residual fused to a dilated convolution of which taps leave the image.
+  if (spec.dilation == 1 || !residual.defined())
+    return conv2d(x, w, spec, {.bias = shift, .residual = residual, .relu = relu});
+  const Variable y = add(conv2d(x, w, spec, {.bias = shift}), residual);
+  return relu ? bbam::relu(y) : y;
 }
 
 Variable ConvNorm::forward(const Variable& x, bool relu, const Variable& residual) {
@@ -93,27 +100,55 @@ Variable ResidualBlock::forward(const Variable& x) {
 
 namespace {
 
-ConvNorm conv_norm(int64_t in, int64_t out, int kernel, int stride, const ResNetSpec& spec,
-                   Initializer& init) {
-  return {
-      init.he_normal({out, kernel, kernel, in}), {.stride = stride, .padding = kernel / 2}, spec};
+// How a residual block looks at its input.
+struct Sampling {
+  int stride = 1, dilation = 1;
+};
+
+// Of the first blocks of res2..res5; the others have the same dilation and stride 1.
+std::array<Sampling, 4> stage_sampling(int output_stride) {
+  check(output_stride == 8 || output_stride == 16 || output_stride == 32, "ResNet: output stride ",
+        output_stride, "; expected 8, 16 or 32");
+  std::array<Sampling, 4> stages;
+  int reached = 4;  // after the stem
+  for (int stage = 1; stage < 4; ++stage) {
+    stages[size_t(stage)].dilation = stages[size_t(stage) - 1].dilation;
+    if (reached < output_stride) {
+      stages[size_t(stage)].stride = 2;
+      reached *= 2;
+    } else {
+      stages[size_t(stage)].dilation *= 2;
+    }
+  }
+  return stages;
 }
 
-ResidualBlock make_block(int64_t in, int64_t width, int stride, bool bottleneck,
+// A 1x1 convolution reads one pixel whatever the dilation.
+ConvNorm conv_norm(int64_t in, int64_t out, int kernel, Sampling sampling, const ResNetSpec& spec,
+                   Initializer& init) {
+  const int dilation = kernel == 1 ? 1 : sampling.dilation;
+  return {init.he_normal({out, kernel, kernel, in}),
+          {.stride = sampling.stride, .padding = dilation * (kernel / 2), .dilation = dilation},
+          spec};
+}
+
+ResidualBlock make_block(int64_t in, int64_t width, Sampling sampling, bool bottleneck,
                          const ResNetSpec& spec, Initializer& init) {
   ResidualBlock block;
+  const Sampling dense{.dilation = sampling.dilation};
   const int64_t out = bottleneck ? 4 * width : width;
   if (bottleneck) {
-    const int first = spec.stride_in_1x1 ? stride : 1, second = spec.stride_in_1x1 ? 1 : stride;
-    block.convs.push_back(conv_norm(in, width, 1, first, spec, init));
-    block.convs.push_back(conv_norm(width, width, 3, second, spec, init));
-    block.convs.push_back(conv_norm(width, out, 1, 1, spec, init));
+    block.convs.push_back(
+        conv_norm(in, width, 1, spec.stride_in_1x1 ? sampling : dense, spec, init));
+    block.convs.push_back(
+        conv_norm(width, width, 3, spec.stride_in_1x1 ? dense : sampling, spec, init));
+    block.convs.push_back(conv_norm(width, out, 1, dense, spec, init));
   } else {
-    block.convs.push_back(conv_norm(in, width, 3, stride, spec, init));
-    block.convs.push_back(conv_norm(width, out, 3, 1, spec, init));
+    block.convs.push_back(conv_norm(in, width, 3, sampling, spec, init));
+    block.convs.push_back(conv_norm(width, out, 3, dense, spec, init));
   }
-  block.has_shortcut = stride != 1 || in != out;
-  if (block.has_shortcut) block.shortcut = conv_norm(in, out, 1, stride, spec, init);
+  block.has_shortcut = sampling.stride != 1 || in != out;
+  if (block.has_shortcut) block.shortcut = conv_norm(in, out, 1, sampling, spec, init);
   return block;
 }
 
@@ -121,14 +156,16 @@ ResidualBlock make_block(int64_t in, int64_t width, int stride, bool bottleneck,
 
 ResNet::ResNet(const ResNetSpec& spec, Initializer& init) : spec_(spec) {
   const Layout layout = layout_of(spec.depth);
-  stem_ = conv_norm(3, spec.stem_width, 7, 2, spec, init);
+  const std::array<Sampling, 4> sampling = stage_sampling(spec.output_stride);
+  stem_ = conv_norm(3, spec.stem_width, 7, {.stride = 2}, spec, init);
   int64_t in = spec.stem_width;
   for (int stage = 0; stage < 4; ++stage) {
     const int64_t width = int64_t(spec.stem_width) << stage;
     std::vector<ResidualBlock> blocks;
     for (int b = 0; b < layout.blocks[stage]; ++b) {
-      const int stride = b == 0 && stage > 0 ? 2 : 1;
-      blocks.push_back(make_block(in, width, stride, layout.bottleneck, spec, init));
+      Sampling of_block = sampling[size_t(stage)];
+      if (b > 0) of_block.stride = 1;
+      blocks.push_back(make_block(in, width, of_block, layout.bottleneck, spec, init));
       in = layout.bottleneck ? 4 * width : width;
     }
     stages_.push_back(std::move(blocks));
@@ -138,7 +175,7 @@ ResNet::ResNet(const ResNetSpec& spec, Initializer& init) : spec_(spec) {
 std::vector<Variable> ResNet::forward(const Variable& images) {
   check_shape(images.value(), {-1, -1, -1, 3}, "ResNet: images");
   Variable x = stem_.forward(images, true);
-  x = max_pool2d(x, {.kernel = 3, .stride = 2, .padding = 1});
+  x = max_pool2d(x, {.kernel = 3, .stride = 2, .padding = 1, .ceil_mode = spec_.ceil_mode_pool});
   std::vector<Variable> features;
   for (auto& blocks : stages_) {
     for (ResidualBlock& block : blocks) x = block.forward(x);

@@ -22,6 +22,11 @@ struct ResNetSpec {
   int stem_width = 64;  // channels of the stem; the stages have 1, 2, 4, 8 times as many
   // Added to each variance. DIFFERS: the frozen norm of maskrcnn-benchmark (METHOD B1) adds none.
   double epsilon = kNormEpsilon;
+  // Stride of C5: 32, 16 or 8. Below 32 the strides that would exceed it become dilations (res5 of
+  // 16: 2; res4 and res5 of 8: 2 and 4) of every 3x3 convolution of the stage, its first block's
+  // too, as in DeepLab (METHOD B5). DIFFERS: torchvision's first block keeps the dilation before.
+  int output_stride = 32;
+  bool ceil_mode_pool = false;  // the stem's pooling keeps windows that stick out (METHOD B5)
 };
 
 // A convolution without bias, its normalisation, and what may follow.
@@ -68,7 +73,8 @@ class ResNet : public Module {
  public:
   ResNet(const ResNetSpec& spec, Initializer& init);
 
-  // images (N, H, W, 3), mean-subtracted. Returns C2, C3, C4, C5 at strides 4, 8, 16, 32.
+  // images (N, H, W, 3), mean-subtracted. Returns C2, C3, C4, C5 at strides 4, 8, 16, 32, none
+  // above the spec's output_stride.
   std::vector<Variable> forward(const Variable& images);
   // Channels of C2..C5.
   std::vector<int> widths() const;

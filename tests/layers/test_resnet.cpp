@@ -11,6 +11,7 @@
 #include "layers/matmul.h"
 #include "layers/pool2d.h"
 #include "layers/reduce.h"
+#include "tensor/backend.h"
 #include "tests/close.h"
 #include "tests/op_case.h"
 #include "tests/shared.h"
@@ -116,6 +117,69 @@ TEST_CASE("resnet: gradients reach every parameter that is not frozen, and no ot
       CHECK(v.grad().defined() == v.needs_grad());
     });
   }
+}
+
+// A stride that becomes a dilation computes the same numbers, and those between them.
+TEST_CASE("resnet: METHOD B5, with output stride 8 every 4th pixel is one of output stride 32") {
+  const Tensor x = picture(2, 75, 101);
+  const NoGrad constant;
+  for (const int depth : {18, 50}) {
+    const auto levels_of = [&](int output_stride) {
+      Initializer init(6);  // the same weights whatever the stride
+      ResNet net({.depth = depth, .stem_width = 8, .output_stride = output_stride}, init);
+      return net.forward(x);
+    };
+    const auto strided = levels_of(32);
+    for (const int output_stride : {8, 16}) {
+      const auto dense = levels_of(output_stride);
+      for (size_t level = 0; level < 4; ++level) {
+        const int64_t stride = std::min(4 << level, output_stride), step = (4 << level) / stride;
+        const Shape shape = dense[level].shape();
+        const Shape expected_shape{2, (75 + stride - 1) / stride, (101 + stride - 1) / stride,
+                                   strided[level].dim(3)};
+        CHECK(shape == expected_shape);
+        // Basic blocks stride in a 3x3 convolution, whose dilation then begins a stage earlier.
+        if (depth == 18 && step > 1) continue;
+        const auto values = dense[level].value().to_vector<float>();
+        std::vector<float> picked;
+        for (int64_t n = 0; n < shape[0]; ++n)
+          for (int64_t row = 0; row < shape[1]; row += step)
+            for (int64_t column = 0; column < shape[2]; column += step)
+              for (int64_t c = 0; c < shape[3]; ++c)
+                picked.push_back(
+                    values[size_t(((n * shape[1] + row) * shape[2] + column) * shape[3] + c)]);
+        INFO("ResNet-", depth, ", output stride ", output_stride, ", C", level + 2);
+        CHECK(distance(Tensor::from(picked, strided[level].shape()), strided[level].value()) <
+              1e-5);
+      }
+    }
+  }
+}
+
+// Where oneDNN spoiled residuals fused to dilated convolutions.
+TEST_CASE("resnet: METHOD B5, dilations that reach beyond the map give what plain loops give") {
+  const NoGrad constant;
+  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{8, 8}, {65, 17}, {24, 40}}) {
+    Initializer init(7);
+    ResNet net({.depth = 18, .stem_width = 8, .output_stride = 8}, init);
+    const Tensor x = picture(1, height, width);
+    const auto levels = net.forward(x);
+    const UseBackend plain(Backend::kReference);
+    const auto expected = net.forward(x);
+    INFO(height, " x ", width);
+    for (size_t i = 0; i < 4; ++i) CHECK(distance(levels[i].value(), expected[i].value()) < 1e-5);
+  }
+}
+
+TEST_CASE("resnet: METHOD B5, sizes of a 321 pixel crop and its smaller scales") {
+  Initializer init(6);
+  ResNet net({.depth = 50, .stem_width = 8, .output_stride = 8, .ceil_mode_pool = true}, init);
+  const NoGrad constant;
+  // Without ceil mode 160 and 240 pixels become 20 and 30.
+  for (const auto& [side, cells] : {std::pair{160, 21}, {240, 31}, {321, 41}})
+    CHECK(net.forward(picture(1, side, 65))[3].shape() == Shape{1, cells, 9, 256});
+  CHECK_THROWS_WITH_AS(ResNet({.output_stride = 4}, init),
+                       "ResNet: output stride 4; expected 8, 16 or 32", Error);
 }
 
 TEST_CASE("fpn: levels that nobody reads are not computed and change nothing") {
