@@ -75,7 +75,8 @@ std::vector<double> DetectionTrainee::step(double rate, StepSeed seed) {
     input.truth.push_back({batch_.boxes[i], batch_.labels[i]});
   }
   const StepValues values = train_step(
-      network(), *optimizer_, [&] { return losses(input, batch_, seed); }, rate, seed.step);
+      network(), *optimizer_, [&](int64_t) { return losses(input, batch_, seed); }, rate,
+      seed.step);
   std::vector<double> row{values.total};
   row.insert(row.end(), values.terms.begin(), values.terms.end());
   return row;

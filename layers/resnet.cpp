@@ -59,12 +59,7 @@ Variable ConvNorm::forward_frozen(const Variable& x, bool relu, const Variable& 
   refold();
   const Variable w =
       weight.needs_grad() ? mul(weight, Variable(folded_.scale)) : Variable(folded_.weight);
-  const Variable shift(folded_.shift);
-  // oneDNN 2.6 spoils the residual fused to a dilated convolution of which taps leave the image.
-  if (spec.dilation == 1 || !residual.defined())
-    return conv2d(x, w, spec, {.bias = shift, .residual = residual, .relu = relu});
-  const Variable y = add(conv2d(x, w, spec, {.bias = shift}), residual);
-  return relu ? bbam::relu(y) : y;
+  return conv2d(x, w, spec, {.bias = Variable(folded_.shift), .residual = residual, .relu = relu});
 }
 
 Variable ConvNorm::forward(const Variable& x, bool relu, const Variable& residual) {

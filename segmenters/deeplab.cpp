@@ -46,11 +46,9 @@ Aspp::Aspp(int64_t channels, int64_t classes, const std::vector<int>& rates, Ini
 }
 
 Variable Aspp::operator()(const Variable& features) const {
-  Variable sum;  // not fused to the convolutions: see ConvNorm's residual
-  for (const Conv2d& branch : branches) {
-    const Variable term = branch(features);
-    sum = sum.defined() ? add(sum, term) : term;
-  }
+  Variable sum;
+  for (const Conv2d& branch : branches)
+    sum = conv2d(features, branch.weight, branch.spec, {.bias = branch.bias, .residual = sum});
   return sum;
 }
 

@@ -3,8 +3,8 @@
 #pragma once
 #include <vector>
 
-#include "autograd/optimizer.h"
 #include "autograd/schedule.h"
+#include "layers/train_step.h"
 #include "segmenters/deeplab.h"
 
 namespace bbam {
@@ -29,19 +29,12 @@ struct DeepLabBatch {
   Tensor labels;  // (N, H, W) u8
 };
 
-struct DeepLabLossValues {
-  std::vector<double> of_scale;  // as DeepLabLosses
-  double maximum = 0, total = 0;
-};
+// scale_1, scale_0.5, ..., maximum
+StepLosses step_losses(const DeepLabLosses& losses, const DeepLabSpec& spec);
 
-// The mean of the losses of these batches, its gradients, summed batch by batch, and one step of
-// the optimiser, whose parameters are the model's. A batch weighs the same however many of its
-// pixels are ignored. What it does depends on its arguments alone (`step` is for messages), so a
-// run that is stopped and resumed repeats itself byte for byte. Throws Error when a loss or a
-// gradient is not finite; parameters and the optimiser's state are then as before, the gradients
-// are not.
-DeepLabLossValues train_step(DeepLab& model, Optimizer& optimizer,
-                             const std::vector<DeepLabBatch>& batches, double learning_rate,
-                             int64_t step);
+// The step of layers/train_step.h for the mean of the losses of these batches: a batch weighs the
+// same however many of its pixels are ignored.
+StepValues train_step(DeepLab& model, Optimizer& optimizer,
+                      const std::vector<DeepLabBatch>& batches, double learning_rate, int64_t step);
 
 }  // namespace bbam

@@ -95,7 +95,7 @@ StepLosses step_losses(const MaskRcnnLosses& losses) {
 
 StepValues train_step(MaskRcnn& model, Optimizer& optimizer, const MaskRcnnBatch& batch,
                       double learning_rate, StepSeed step) {
-  const auto losses = [&] {
+  const auto losses = [&](int64_t) {
     const DetectorBatch& d = batch.detector;
     return step_losses(model.training_losses(d.images, d.frames, d.truth, batch.masks, step));
   };

@@ -143,6 +143,8 @@ TEST_CASE("op conv2d with bias, residual and ReLU") {
       fused_example("3x3", {1, 5, 6, 4}, {8, 3, 3, 4}, {1, 5, 6, 8}, {.padding = 1}),
       fused_example("stride 2, odd", {1, 7, 5, 3}, {5, 3, 3, 3}, {1, 4, 3, 5},
                     {.stride = 2, .padding = 1}),
+      fused_example("dilation that reaches beyond the image", {1, 9, 3, 16}, {16, 3, 3, 16},
+                    {1, 9, 3, 16}, {.padding = 4, .dilation = 4}),
       fused_example("no images", {0, 4, 4, 2}, {3, 1, 1, 2}, {0, 4, 4, 3}, {})};
   for (const bool bias : {true, false})
     for (const bool residual : {true, false})
