@@ -5,6 +5,12 @@
 
 namespace bbam {
 
+Tensor label_of_each_row(const BoxPredictions& predictions, int64_t label) {
+  const int64_t rows = predictions.class_logits.dim(0), classes = predictions.class_logits.dim(1);
+  check(label >= 1 && label < classes, "class ", label, "; the detector knows 1 to ", classes - 1);
+  return Tensor::from(std::vector<int64_t>(size_t(rows), label));
+}
+
 Variable probabilities_of(const BoxPredictions& predictions, const Tensor& label_of_row) {
   return gather_columns(softmax(predictions.class_logits), label_of_row);
 }

@@ -16,6 +16,8 @@ struct BoxPredictions {
   Variable deltas;        // (R, 4 (C + 1)), offsets per class: t of METHOD A1
 };
 
+// (R) i64: `label` for each row. Throws Error for labels that the predictions do not have, 1 to C.
+Tensor label_of_each_row(const BoxPredictions& predictions, int64_t label);
 // What each row answers for its class. label_of_row: (R) i64 in [0, C], else throws Error.
 Variable probabilities_of(const BoxPredictions& predictions, const Tensor& label_of_row);  // (R)
 Variable offsets_of(const BoxPredictions& predictions, const Tensor& label_of_row);        // (R, 4)

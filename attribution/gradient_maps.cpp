@@ -56,9 +56,7 @@ Variable class_activation(const Tensor& layer, const Tensor& gradient, int64_t p
 }  // namespace
 
 Variable scores(const BoxPredictions& predictions, int64_t label, ScoreOf score) {
-  const int64_t rows = predictions.class_logits.dim(0), classes = predictions.class_logits.dim(1);
-  check(label >= 1 && label < classes, "class ", label, "; the detector knows 1 to ", classes - 1);
-  const Tensor labels = Tensor::from(std::vector<int64_t>(size_t(rows), label));
+  const Tensor labels = label_of_each_row(predictions, label);
   if (score == ScoreOf::kClass) return probabilities_of(predictions, labels);
   const Variable extent = sum(abs(offsets_of(predictions, labels)), 1);
   return score == ScoreOf::kBox ? extent : add(extent, probabilities_of(predictions, labels));

@@ -32,7 +32,7 @@ struct SmoothGradSpec {
 };
 
 // SimpleGrad of the mean gradient over n images with normal noise: the signs of ∂S/∂I are kept
-// until the mean is taken [Smilkov et al., arXiv 1706.03825, section 3].
+// until the mean is taken [Smilkov et al., arXiv 1706.03825].
 Tensor smooth_grad(ExplainedDetector& detector, const Tensor& image, const ObjectProposals& object,
                    ScoreOf score = ScoreOf::kBoth, const SmoothGradSpec& spec = {});
 
