@@ -5,6 +5,7 @@
 
 #include "attribution/perturb.h"
 #include "autograd/optimizer.h"
+#include "detectors/roi_heads.h"
 #include "layers/elementwise.h"
 
 namespace bbam {
@@ -23,19 +24,6 @@ BbamOptions BbamOptions::authors() {
 }
 
 namespace {
-
-// Appends (R, 5) rows for roi_align: the image index, then the box.
-void append_rois(const Tensor& boxes, int64_t image, std::vector<float>& rois) {
-  const auto values = boxes.to_vector<float>();
-  for (auto box = values.begin(); box != values.end(); box += 4) {
-    rois.push_back(float(image));
-    rois.insert(rois.end(), box, box + 4);
-  }
-}
-
-Tensor as_rois(const std::vector<float>& rows, Device device) {
-  return Tensor::from(rows, {int64_t(rows.size() / 5), 5}).to(device);
-}
 
 MaskGrid grid_for(const BbamObject& object, const Tensor& image, const BbamOptions& o) {
   const auto height = double(image.dim(1)), width = double(image.dim(2));
@@ -71,18 +59,11 @@ struct Job {
 
 std::vector<Job> prepare(ExplainedDetector& detector, const Tensor& image,
                          const std::vector<BbamObject>& objects, const BbamOptions& o) {
-  const NoGrad frozen;
-  const int64_t height = image.dim(1), width = image.dim(2);
   std::vector<Job> jobs;
   for (const BbamObject& object : objects) {
     Job job{object, {}, {}};
-    const Tensor proposals =
-        jittered_proposals(object.box, height, width, o.positives, object.seed);
-    std::vector<float> rois;
-    append_rois(proposals, 0, rois);
-    const BoxPredictions whole = detector.predict(image, as_rois(rois, image.device()));
-    job.positives = select_positives(detector, whole, proposals, object.box, object.label, height,
-                                     width, o.positives);
+    job.positives =
+        find_positives(detector, image, object.box, object.label, o.positives, object.seed);
     job.result.grid = grid_for(object, image, o);
     job.result.positives = job.positives.proposals.dim(0);
     job.result.mask = job.result.positives > 0
@@ -121,15 +102,15 @@ class Solver {
          const BbamOptions& options)
       : detector_(detector), image_(image), batch_(batch), options_(options),
         targets_(targets_of(batch, image.device())) {
-    std::vector<float> rois;
+    std::vector<Tensor> proposals;
     ParameterGroup group;
     for (size_t k = 0; k < batch.size(); ++k) {
-      append_rois(batch[k]->positives.proposals, int64_t(k), rois);
+      proposals.push_back(batch[k]->positives.proposals);
       masks_.emplace_back(batch[k]->result.mask.to(image.device()).clone(), true);
       group.names.push_back(join("mask", k));
       group.parameters.push_back(masks_.back());
     }
-    rois_ = as_rois(rois, image.device());
+    rois_ = rois_of(proposals).to(image.device());
     optimizer_ = std::make_unique<Adam>(std::vector<ParameterGroup>{group});
   }
 

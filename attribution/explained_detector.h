@@ -1,6 +1,7 @@
-// What the attribution method needs of a detector.
+// What the attribution methods need of a detector.
 #pragma once
 #include <array>
+#include <vector>
 
 #include "autograd/variable.h"
 #include "detectors/boxes.h"
@@ -15,12 +16,22 @@ struct BoxPredictions {
   Variable deltas;        // (R, 4 (C + 1)), offsets per class: t of METHOD A1
 };
 
+// (R) i64: `label` for each row. Throws Error for labels that the predictions do not have, 1 to C.
+Tensor label_of_each_row(const BoxPredictions& predictions, int64_t label);
+// What each row answers for its class. label_of_row: (R) i64 in [0, C], else throws Error.
+Variable probabilities_of(const BoxPredictions& predictions, const Tensor& label_of_row);  // (R)
+Variable offsets_of(const BoxPredictions& predictions, const Tensor& label_of_row);        // (R, 4)
+
 class ExplainedDetector {
  public:
   virtual ~ExplainedDetector() = default;
   // images: (K, H, W, 3), mean-subtracted; rois: (R, 5) f32: image index, x0, y0, x1, y1 in pixels
   // of the images. Differentiable with respect to the images; the detector itself is frozen.
   virtual BoxPredictions predict(const Variable& images, const Tensor& rois) = 0;
+  // The two halves of predict(), which may compute less where no RoI reads: the layers that RoIs
+  // are pooled from, (K, H_l, W_l, C_l) each, and the heads on them.
+  virtual std::vector<Variable> features(const Variable& images) = 0;
+  virtual BoxPredictions heads(const std::vector<Variable>& features, const Tensor& rois) = 0;
   // Regressed boxes (R, 4) from the offsets (R, 4) of one class and the proposals (R, 4), all on
   // the CPU, clipped to an image of height x width.
   virtual Tensor decode(const Tensor& offsets, const Tensor& proposals, int64_t height,

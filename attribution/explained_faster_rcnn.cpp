@@ -13,8 +13,16 @@ ExplainedFasterRcnn::ExplainedFasterRcnn(FasterRcnn& detector) : detector_(detec
 }
 
 BoxPredictions ExplainedFasterRcnn::predict(const Variable& images, const Tensor& rois) {
-  const std::vector<Variable> levels = detector_.features_for(images, rois);
-  const BoxHeadOutput output = detector_.box_head(levels, rois);
+  return heads(detector_.features_for(images, rois), rois);
+}
+
+std::vector<Variable> ExplainedFasterRcnn::features(const Variable& images) {
+  return detector_.features(images);
+}
+
+BoxPredictions ExplainedFasterRcnn::heads(const std::vector<Variable>& features,
+                                          const Tensor& rois) {
+  const BoxHeadOutput output = detector_.box_head(features, rois);
   return {output.class_logits, output.deltas};
 }
 

@@ -13,6 +13,8 @@ class ExplainedFasterRcnn : public ExplainedDetector {
   explicit ExplainedFasterRcnn(FasterRcnn& detector);
 
   BoxPredictions predict(const Variable& images, const Tensor& rois) override;
+  std::vector<Variable> features(const Variable& images) override;  // P2..P5
+  BoxPredictions heads(const std::vector<Variable>& features, const Tensor& rois) override;
   Tensor decode(const Tensor& offsets, const Tensor& proposals, int64_t height,
                 int64_t width) const override;
   int cost_group(const BoxArray& box) const override;

@@ -36,6 +36,15 @@ struct Without {
   HD void operator()(int64_t i) const { y[i] = uint8_t(a[i] && !b[i]); }
 };
 
+struct InRange {
+  const int64_t* ranks;
+  float* y;
+  RankRange range;
+  HD void operator()(int64_t i) const {
+    y[i] = ranks[i] >= range.begin && ranks[i] < range.end ? 1.f : 0.f;
+  }
+};
+
 Tensor compare(const Tensor& stacked, int64_t k, double threshold, float sign) {
   check_shape(stacked, {-1, -1, -1}, "stacked maps");
   check(k >= 0 && k < stacked.dim(2), "map ", k, " of ", stacked);
@@ -89,6 +98,18 @@ int64_t count_ones(const Tensor& mask) {
   int64_t count = 0;
   for (const uint8_t value : mask.to(kCpu).to_vector<uint8_t>()) count += value;
   return count;
+}
+
+Tensor ranked_masks(const Tensor& ranks, const std::vector<RankRange>& ranges) {
+  check_shape(ranks, {-1, -1}, "ranked_masks: ranks");
+  Tensor masks = Tensor::empty({int64_t(ranges.size()), ranks.dim(0), ranks.dim(1), 1}, DType::kF32,
+                               ranks.device());
+  for (size_t k = 0; k < ranges.size(); ++k) {
+    float* mask = masks.mutable_data<float>() + int64_t(k) * ranks.size();
+    parallel_for("ranked_masks", ranks.stream(), ranks.size(),
+                 InRange{ranks.data<int64_t>(), mask, ranges[k]}, 0, 12 * ranks.size());
+  }
+  return masks;
 }
 
 }  // namespace bbam

@@ -17,4 +17,12 @@ Tensor one_inside(const Tensor& map, const Tensor& mask);
 Tensor without(const Tensor& a, const Tensor& b);
 int64_t count_ones(const Tensor& mask);
 
+// The places [begin, end) of an order.
+struct RankRange {
+  int64_t begin = 0, end = 0;
+};
+// K masks (K, H, W, 1) f32, one per range: 1 at the pixels whose rank lies in it, else 0. ranks:
+// (H, W) i64.
+Tensor ranked_masks(const Tensor& ranks, const std::vector<RankRange>& ranges);
+
 }  // namespace bbam

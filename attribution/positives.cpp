@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "detectors/roi_heads.h"
 #include "layers/softmax.h"
 #include "tensor/random.h"
 
@@ -95,6 +96,23 @@ Positives select_positives(const ExplainedDetector& detector, const BoxPredictio
   positives.offsets = t.pick(kept, 4 * label, 4);
   positives.probabilities = p.pick(kept, label, 1).reshape({int64_t(kept.size())});
   return positives;
+}
+
+Positives find_positives(ExplainedDetector& detector, const Tensor& image, const BoxArray& box,
+                         int64_t label, const PositiveSpec& spec, uint64_t seed) {
+  const NoGrad frozen;
+  const int64_t height = image.dim(1), width = image.dim(2);
+  const Tensor proposals = jittered_proposals(box, height, width, spec, seed);
+  const BoxPredictions whole = detector.predict(image, rois_of({proposals}).to(image.device()));
+  return select_positives(detector, whole, proposals, box, label, height, width, spec);
+}
+
+ObjectProposals ObjectProposals::of_box(const BoxArray& box, int64_t label) {
+  return {box, label, Tensor::from<float>({box[0], box[1], box[2], box[3]}, {1, 4})};
+}
+
+Tensor ObjectProposals::rois(int64_t images, Device device) const {
+  return rois_of(std::vector<Tensor>(size_t(images), proposals)).to(device);
 }
 
 }  // namespace bbam

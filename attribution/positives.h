@@ -38,4 +38,20 @@ Positives select_positives(const ExplainedDetector& detector, const BoxPredictio
                            const Tensor& proposals, const BoxArray& box, int64_t label,
                            int64_t height, int64_t width, const PositiveSpec& spec);
 
+// O⁺ of an object of the unperturbed image (1, H, W, 3), on the detector's device: its jittered
+// proposals, of which those are selected that the detector answers well.
+Positives find_positives(ExplainedDetector& detector, const Tensor& image, const BoxArray& box,
+                         int64_t label, const PositiveSpec& spec, uint64_t seed);
+
+// An object and the proposals by which the heads are asked about it: its box alone, or O⁺.
+struct ObjectProposals {
+  BoxArray box{};
+  int64_t label = 0;  // 1 to C
+  Tensor proposals;   // (P, 4) f32 on the CPU
+
+  static ObjectProposals of_box(const BoxArray& box, int64_t label);
+  // (K P, 5) for the same proposals on each of K images.
+  Tensor rois(int64_t images, Device device) const;
+};
+
 }  // namespace bbam

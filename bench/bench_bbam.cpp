@@ -28,6 +28,12 @@ class Agreeable : public ExplainedDetector {
     }
     return p;
   }
+  std::vector<Variable> features(const Variable& images) override {
+    return inner_.features(images);
+  }
+  BoxPredictions heads(const std::vector<Variable>& features, const Tensor& rois) override {
+    return inner_.heads(features, rois);
+  }
   Tensor decode(const Tensor&, const Tensor& proposals, int64_t, int64_t) const override {
     return proposals;
   }

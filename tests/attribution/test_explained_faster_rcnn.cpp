@@ -9,7 +9,7 @@
 #include "attribution/perturb.h"
 #include "layers/elementwise.h"
 #include "layers/reduce.h"
-#include "tests/detectors/tiny_detector.h"
+#include "tests/attribution/double_detector.h"
 #include "tests/op_case.h"
 
 using namespace bbam;
@@ -18,34 +18,6 @@ using namespace bbam::test;
 namespace {
 
 constexpr int64_t kHeight = 64, kWidth = 96;
-
-FasterRcnnSpec small_spec(Norm norm) {
-  FasterRcnnSpec spec = tiny_spec();
-  spec.resnet.norm = norm;
-  spec.resnet.stem_width = 4;
-  spec.fpn.channels = 6;
-  spec.roi_heads.head_width = 10;
-  return spec;
-}
-
-bool ends_with(const std::string& name, const std::string& end) {
-  return name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
-}
-
-// All parameters in double, and norms that do something: statistics, scales and shifts at random.
-void make_double_and_lively(Module& module, Device device) {
-  uint64_t seed = 100;
-  module.visit("", [&](const std::string& name, Variable& variable) {
-    Tensor value = variable.value().cast(DType::kF64);
-    const bool is_norm =
-        name.find("bn") != std::string::npos || name.find("downsample.1") != std::string::npos;
-    if (is_norm && (ends_with(name, "running_var") || ends_with(name, ".weight")))
-      value = random_tensor(value.shape(), ++seed, 0.6, 1.6);
-    if (is_norm && (ends_with(name, "running_mean") || ends_with(name, ".bias")))
-      value = random_tensor(value.shape(), ++seed, -0.3, 0.3);
-    variable = Variable(value.to(device), variable.needs_grad());
-  });
-}
 
 // Small RoIs of both images, on more than one level and away from most of each.
 Tensor small_rois(Device device) {
@@ -178,12 +150,15 @@ TEST_CASE("explained faster rcnn: METHOD A1, it answers as the detector does, fr
     const auto logits = expected.class_logits.value().to_vector<double>();
     const auto deltas = expected.deltas.value().to_vector<double>();
     ExplainedFasterRcnn detector(s.model);
-    const BoxPredictions found = detector.predict(Variable(both), s.rois);
-    CHECK_FALSE(found.class_logits.needs_grad());
-    const auto l = found.class_logits.value().to_vector<double>();
-    const auto d = found.deltas.value().to_vector<double>();
-    for (size_t i = 0; i < l.size(); ++i) CHECK(std::abs(l[i] - logits[i]) <= 1e-12);
-    for (size_t i = 0; i < d.size(); ++i) CHECK(std::abs(d[i] - deltas[i]) <= 1e-12);
+    for (const BoxPredictions& found :
+         {detector.predict(Variable(both), s.rois),
+          detector.heads(detector.features(Variable(both)), s.rois)}) {
+      CHECK_FALSE(found.class_logits.needs_grad());
+      const auto l = found.class_logits.value().to_vector<double>();
+      const auto d = found.deltas.value().to_vector<double>();
+      for (size_t i = 0; i < l.size(); ++i) CHECK(std::abs(l[i] - logits[i]) <= 1e-12);
+      for (size_t i = 0; i < d.size(); ++i) CHECK(std::abs(d[i] - deltas[i]) <= 1e-12);
+    }
     s.model.visit("", [](const std::string& name, Variable& variable) {
       INFO(name);
       CHECK_FALSE(variable.needs_grad());

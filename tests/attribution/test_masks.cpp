@@ -68,6 +68,21 @@ TEST_CASE("masks: maps are stacked pixel by pixel, in order") {
   }
 }
 
+TEST_CASE("masks: pixels of a range of ranks") {
+  const MemoryAudit audit;
+  for (const Device device : available_devices()) {
+    CAPTURE(to_string(device));
+    const Tensor ranks = Tensor::from<int64_t>({3, 0, 5, 1, 4, 2}, {2, 3}, device);
+    const Tensor masks = ranked_masks(ranks, {{0, 2}, {3, 6}, {2, 2}});
+    CHECK(masks.shape() == Shape{3, 2, 3, 1});
+    CHECK(masks.to_vector<float>() ==
+          std::vector<float>{0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0});
+    CHECK(ranked_masks(ranks, {}).size() == 0);
+  }
+  CHECK_THROWS_AS(ranked_masks(Tensor::zeros({6}, DType::kI64), {{0, 1}}), Error);
+  CHECK(MemoryAudit::violations() == 0);
+}
+
 TEST_CASE("masks: maps and masks of different extents are refused") {
   CHECK_THROWS_AS(stack_maps({}), Error);
   CHECK_THROWS_AS(stack_maps({Tensor::zeros({2, 3}), Tensor::zeros({3, 2})}), Error);

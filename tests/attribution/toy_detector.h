@@ -31,8 +31,13 @@ class ToyDetector : public ExplainedDetector {
 
   BoxPredictions predict(const Variable& images, const Tensor& rois) override {
     ++predictions;
+    return heads(features(images), rois);
+  }
+  // The picture is the only layer.
+  std::vector<Variable> features(const Variable& images) override { return {images}; }
+  BoxPredictions heads(const std::vector<Variable>& features, const Tensor& rois) override {
     const RoiAlignSpec spec{.out_h = kBins, .out_w = kBins};
-    const Variable pooled = roi_align(images, rois, 1.0, spec);
+    const Variable pooled = roi_align(features[0], rois, 1.0, spec);
     const Variable x = sigmoid(scale(reshape(pooled, {rois.dim(0), kInputs}), 0.05));
     return {linear(x, to_logits_, logit_bias_), linear(x, to_deltas_, delta_bias_)};
   }
