@@ -15,6 +15,7 @@ void add_report(Program& program);
 void add_segment(Program& program);
 void add_shapes(Program& program);
 void add_study(Program& program);
+void add_train_deeplab(Program& program);
 void add_train_detector(Program& program);
 void add_train_mask_rcnn(Program& program);
 

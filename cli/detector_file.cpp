@@ -10,13 +10,6 @@ namespace {
 
 using nlohmann::json;
 
-Norm norm_of(const std::string& name) {
-  if (name == "frozen") return Norm::kFrozen;
-  if (name == "batch") return Norm::kBatch;
-  check(name == "group", "norm '", name, "'; expected frozen, batch or group");
-  return Norm::kGroup;
-}
-
 // Options that are whole numbers, and what a detector may have of each.
 struct Count {
   const char* flag;
@@ -104,6 +97,15 @@ DetectorCard from_json(const json& j) {
 
 }  // namespace
 
+Norm norm_of(const std::string& name) {
+  if (name == "frozen") return Norm::kFrozen;
+  if (name == "batch") return Norm::kBatch;
+  check(name == "group", "norm '", name, "'; expected frozen, batch or group");
+  return Norm::kGroup;
+}
+
+int norm_groups(int stem_width) { return std::min(32, std::max(1, stem_width / 2)); }
+
 void add_detector_options(Command& command, DetectorOptions& o) {
   command.option("--depth", o.depth, "ResNet depth: 18, 34, 50, 101 or 152");
   command.option("--norm", o.norm, "normalisation of the trunk; frozen: as the weights file has it")
@@ -130,7 +132,7 @@ FasterRcnnSpec detector_spec(const DetectorOptions& o, int64_t classes) {
   spec.resnet.depth = o.depth;
   spec.resnet.stem_width = o.stem_width;
   spec.resnet.norm = norm_of(o.norm);
-  spec.resnet.groups = std::min(32, o.stem_width / 2 > 0 ? o.stem_width / 2 : 1);
+  spec.resnet.groups = norm_groups(o.stem_width);
   spec.resnet.stride_in_1x1 = o.bottleneck_stride == "1x1";
   spec.freeze_stages = o.freeze_stages;
   spec.fpn.channels = o.fpn_channels;
@@ -189,7 +191,7 @@ LoadedDetector load_detector(const std::string& path, Device device) {
   return loaded;
 }
 
-void load_trunk(FasterRcnn& model, const std::string& path) {
+void load_trunk(Module& model, const std::string& path) {
   constexpr const char* kTrunk = "backbone.body.";
   const TensorMap tensors = read_trunk_weights(path);
   model.visit("", [&](const std::string& name, Variable& variable) {

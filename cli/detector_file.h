@@ -49,8 +49,12 @@ void save_detector(const std::string& path, FasterRcnn& model, const DetectorCar
 // Throws Error naming the file, also for weights that are not finite.
 LoadedDetector load_detector(const std::string& path, Device device);
 
-// The trunk's weights from a classifier's file (ImageNet), as read_trunk_weights reads it.
-void load_trunk(FasterRcnn& model, const std::string& path);
+// The weights of "backbone.body." from a classifier's file (ImageNet), as read_trunk_weights reads
+// it.
+void load_trunk(Module& model, const std::string& path);
+// frozen, batch or group; and how many groups a trunk of such a stem has.
+Norm norm_of(const std::string& name);
+int norm_groups(int stem_width);
 
 // A photograph as the detector takes it: (1, h, w, 3), and how many of its pixels are one of the
 // photograph's, per axis.
