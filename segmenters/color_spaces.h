@@ -1,4 +1,5 @@
-// Pictures in the colour spaces among which Selective Search diversifies [Uijlings 2013, table 2].
+// Pictures in the colour spaces among which Selective Search diversifies [Uijlings 2013,
+// section 3.2].
 #pragma once
 #include "tensor/tensor.h"
 
