@@ -130,9 +130,21 @@ TEST_CASE("region grouping: equally similar pairs are joined from the lowest num
   CHECK_THROWS_AS(group_regions(describe_regions(one, bins), {false, false, false, false}), Error);
 }
 
+namespace {
+
+// The texture bins of the pixel in the middle row and column x.
+std::vector<int> texture_at(const PixelBins& bins, int64_t x) {
+  const auto texture = bins.texture.to_vector<uint8_t>();
+  const int64_t p = bins.texture.dim(0) / 2 * bins.texture.dim(1) + x;
+  const auto first = texture.begin() + p * kOrientations;
+  return {first, first + kOrientations};
+}
+
+}  // namespace
+
 TEST_CASE("region features: bins of colours, and of gradients by direction") {
   // A ramp to the right, steeper from column 8 on.
-  std::vector<float> ramp;
+  std::vector<float> ramp, down, both, step;
   for (int64_t i = 0; i < 3 * 16; ++i) {
     const int64_t x = i % 16;
     ramp.push_back(float(x < 8 ? 2 * x : 16 + 8 * (x - 8)));
@@ -141,13 +153,19 @@ TEST_CASE("region features: bins of colours, and of gradients by direction") {
   const auto color = bins.color.to_vector<uint8_t>();
   CHECK(color[0] == 0);
   CHECK(color[15] == 7);  // 72 of 256 in 25 bins
-  const auto texture = bins.texture.to_vector<uint8_t>();
-  const auto at = [&](int64_t x) {
-    const auto first = texture.begin() + (16 + x) * kOrientations;
-    return std::vector<int>(first, first + kOrientations);
-  };
-  CHECK(at(12) == std::vector<int>{9, 7, 0, 0, 0, 0, 0, 7});
-  CHECK(at(3) == std::vector<int>{2, 1, 0, 0, 0, 0, 0, 1});  // a quarter
+  CHECK(texture_at(bins, 12) == std::vector<int>{9, 7, 0, 0, 0, 0, 0, 7});
+  CHECK(texture_at(bins, 3) == std::vector<int>{2, 1, 0, 0, 0, 0, 0, 1});  // a quarter
+  for (int64_t i = 0; i < 30; ++i) down.push_back(float(i / 2 * 5));
+  CHECK(texture_at(bin_pixels(Tensor::from(down, {15, 2, 1})), 1) ==
+        std::vector<int>{0, 7, 9, 7, 0, 0, 0, 0});
+  for (int64_t i = 0; i < 49; ++i) both.push_back(float(i % 7 + i / 7));
+  CHECK(texture_at(bin_pixels(Tensor::from(both, {7, 7, 1})), 3) ==
+        std::vector<int>{7, 9, 7, 0, 0, 0, 0, 0});
+  // One pixel beside an edge the smoothed gradient is 0.46 times what it is at the edge: a Gaussian
+  // at 1 and 2 over one at 0 and 1.
+  for (int64_t i = 0; i < 3 * 32; ++i) step.push_back(i % 32 < 16 ? 0 : 100);
+  CHECK(texture_at(bin_pixels(Tensor::from(step, {3, 32, 1})), 15)[0] == 9);
+  CHECK(texture_at(bin_pixels(Tensor::from(step, {3, 32, 1})), 14)[0] == 4);
   const auto flat = bin_pixels(Tensor::full({2, 2, 1}, 255));
   CHECK(flat.color.to_vector<uint8_t>() == std::vector<uint8_t>(4, 24));
   CHECK(flat.texture.to_vector<uint8_t>() == std::vector<uint8_t>(32, 0));
