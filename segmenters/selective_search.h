@@ -9,12 +9,12 @@
 
 namespace bbam {
 
-// Every combination of a colour space, a scale and a similarity is a hierarchy of its own. The
-// paper's "fast" choice by default.
+// Every combination of a colour space, a scale and a similarity is a hierarchy of its own. By
+// default the paper's "fast" choice with a third scale, which is worth its time (docs/results.md).
 struct SelectiveSearchSpec {
   std::vector<ColorSpace> spaces{ColorSpace::kHsv, ColorSpace::kLab};
-  std::vector<double> scales{50, 100};  // k of the first segmentation, which has at least k pixels
-                                        // in each superpixel
+  // k of the first segmentation, whose parts have at least k pixels (k rounded down).
+  std::vector<double> scales{50, 100, 200};
   std::vector<SimilarityTerms> similarities{{}, {.color = false}};
   double sigma_px = 0.8;  // of the smoothing before the first segmentation
   int64_t most = 2000;    // the first so many are kept; 0: all
