@@ -36,7 +36,7 @@ CUFLAGS  := -O3 -DTHRUST_HOST_SYSTEM=THRUST_HOST_SYSTEM_CPP -DTHRUST_DEVICE_SYST
 NVCCFLAGS := -std=c++20 -O3 -arch=sm_$(CUDA_ARCH) -MD -MP \
   -Werror cross-execution-space-call$(if $(WERROR),$(comma)all-warnings) \
   -Xcompiler -O3,-march=$(ARCH),-fopenmp,-Wall,-Wno-unknown-pragmas
-LDLIBS   := -fopenmp -ldnnl -lopenblas -lfmt -lpugixml -lzip -ljpeg -lpng -lz
+LDLIBS   := -fopenmp -ldnnl -lopenblas -lfmt -lpugixml -lzip -lmatio -ljpeg -lpng -lz
 
 # A sanitized build has a folder of its own.
 BUILD := build

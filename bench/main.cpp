@@ -1,6 +1,6 @@
 // make bench: prints the tables and writes what was measured as JSON (first argument), to which
 // bench/peers/compare.py adds the peers that are at hand. Further arguments choose among
-// convolutions, bbam and crf; none means all.
+// convolutions, bbam, crf and regions; none means all.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -26,5 +26,6 @@ int main(int argc, char** argv) {
   if (wanted("convolutions")) all["convolutions"] = bench::bench_convolutions();
   if (wanted("bbam")) all["bbam"] = bench::bench_bbam();
   if (wanted("crf")) all["crf"] = bench::bench_crf();
+  if (wanted("regions")) all["regions"] = bench::bench_regions();
   if (argc > 1) write_file(argv[1], all.dump(2) + "\n");
 }

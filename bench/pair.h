@@ -28,5 +28,6 @@ nlohmann::json to_json(const Timing& timing);
 nlohmann::json bench_convolutions();
 nlohmann::json bench_bbam();
 nlohmann::json bench_crf();
+nlohmann::json bench_regions();
 
 }  // namespace bbam::bench

@@ -5,7 +5,7 @@
 set -eu
 
 packages="make g++ libdnnl-dev libopenblas-dev libthrust-dev libcli11-dev nlohmann-json3-dev \
-libpugixml-dev libtomlplusplus-dev libzip-dev libfmt-dev libjpeg-dev libpng-dev zlib1g-dev \
+libpugixml-dev libtomlplusplus-dev libzip-dev libmatio-dev libfmt-dev libjpeg-dev libpng-dev zlib1g-dev \
 doctest-dev"
 if [ "${1:-}" = dev ]; then packages="$packages clang-format"; fi
 
