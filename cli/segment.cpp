@@ -1,75 +1,213 @@
-#include "cli/segment.h"
-
+// bbam segment: masks of a trained Mask R-CNN, or class maps of a trained DeepLab, drawn and as
+// files.
 #include <fmt/format.h>
 
-#include "cli/draw.h"
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/data_options.h"
+#include "cli/evaluation.h"
 #include "cli/interrupt.h"
-#include "datasets/mask_metrics.h"
-#include "segmenters/paste_masks.h"
+#include "cli/photographs.h"
+#include "cli/run_record.h"
+#include "cli/segment_instances.h"
+#include "cli/segment_semantic.h"
+#include "tensor/files.h"
 
 namespace bbam {
+namespace {
 
-std::vector<SegmentedObject> segment(LoadedMaskRcnn& network, const Image& photograph,
-                                     Device device, const SegmentOptions& options) {
-  const DetectorInput input = detector_input(photograph, network.card.detector, device);
-  const FrameSize frame{.height = input.resized.height, .width = input.resized.width};
-  const SegmentedInstances found = network.model->segment(input.image, {frame})[0];
-  const auto boxes = boxes_to_photograph(found.detections.boxes, input).to_vector<float>();
-  const auto scores = found.detections.scores.to(kCpu).to_vector<float>();
-  const auto labels = found.detections.labels.to(kCpu).to_vector<int64_t>();
-  const int64_t side = found.masks.dim(1);
-  const FrameSize whole{.height = photograph.height, .width = photograph.width};
-  std::vector<SegmentedObject> objects;
-  for (size_t i = 0; i < scores.size(); ++i) {
-    if (scores[i] <= options.score) continue;
-    const Box<float> box = box_at(boxes.data(), int64_t(i));
-    const Tensor cells = found.masks.rows(int64_t(i), int64_t(i) + 1).reshape({side, side});
-    const Tensor mask = pasted_above(paste_mask(cells, box, whole), options.threshold);
-    SegmentedObject object{{box.x0, box.y0, box.x1, box.y1}, int(labels[i]), scores[i], {}};
-    object.mask = Image(photograph.width, photograph.height, 1);
-    object.mask.pixels = mask.to_vector<uint8_t>();
-    objects.push_back(std::move(object));
-  }
-  return objects;
+struct Options {
+  std::string weights, out;
+  std::vector<std::string> images;
+  DataOptions data;
+  double score = 0.7, data_score = 0.05, threshold = 0.5;
+  SemanticOptions semantic;
+};
+
+// What the two kinds of networks do each in their way.
+class Segmenter {
+ public:
+  virtual ~Segmenter() = default;
+  virtual const std::vector<std::string>& classes() const = 0;
+  // Segments the photograph at `path`, lists what is found, and draws it on `picture`.
+  virtual void segment(const std::string& path, Image& picture) = 0;
+  virtual void write_files() {}  // of all photographs
+  // Segments the data set and tells how well; problems as write_class_maps tells them.
+  virtual void segment(const Dataset& dataset, RunRecord& record,
+                       std::vector<std::string>& problems) = 0;
+};
+
+void check_usable(const Dataset& dataset, const std::vector<std::string>& problems) {
+  check(problems.size() < dataset.records.size(), "none of the ", dataset.records.size(),
+        " pictures could be used: ", problems.front());
 }
 
-std::vector<Instance> segment_all(LoadedMaskRcnn& network, const Dataset& dataset, Session& session,
-                                  const SegmentOptions& options,
-                                  std::vector<std::string>& problems) {
-  std::vector<Instance> results;
-  Progress progress = session.progress("segmenting", int64_t(dataset.records.size()));
-  int64_t done = 0;
-  for (const Record& record : dataset.records) {
-    stop_if_interrupted("stopped after ", done, " pictures");
-    try {
-      const Image picture = read_picture(record);
-      for (const SegmentedObject& object : segment(network, picture, session.device, options))
-        results.push_back(
-            instance_of(record.id, dataset.source_labels[size_t(object.label - 1)], object));
-    } catch (const Error& error) {
-      problems.push_back(error.what());
+class InstanceSegmenter : public Segmenter {
+ public:
+  InstanceSegmenter(const Options& options, Session& session)
+      : o_(options), session_(session), network_(load_mask_rcnn(options.weights, session.device)) {}
+
+  const std::vector<std::string>& classes() const override {
+    return network_.card.detector.classes;
+  }
+
+  void segment(const std::string& path, Image& picture) override {
+    const auto found = bbam::segment(network_, picture, session_.device, {o_.score, o_.threshold});
+    for (const SegmentedObject& object : found) {
+      results_.push_back(instance_of(stem_of(path), object.label, object));
+      session_.out << fmt::format("{}  {:<14} {:.3f}  {} pixels\n", path,
+                                  classes()[size_t(object.label - 1)], object.score,
+                                  rle_area(*results_.back().mask));
     }
-    progress.update(++done);
+    draw_objects(picture, found, classes());
   }
-  return results;
+  void write_files() override { write_results(o_.out + "/instances.json", results_); }
+
+  void segment(const Dataset& dataset, RunRecord& record,
+               std::vector<std::string>& problems) override {
+    results_ = segment_all(network_, dataset, session_, {o_.data_score, o_.threshold}, problems);
+    check_usable(dataset, problems);
+    const InstanceScores scores = evaluate_instances(dataset, results_);
+    const Table table = table_of(scores, dataset);
+    session_.out << table;
+    record.results()["tables"] = {table.json("Instances")};
+    record.results()["instances"] = json_of(scores, dataset);
+    write_files();
+  }
+
+ private:
+  const Options& o_;
+  Session& session_;
+  LoadedMaskRcnn network_;
+  std::vector<Instance> results_;
+};
+
+class SemanticSegmenter : public Segmenter {
+ public:
+  SemanticSegmenter(const Options& options, Session& session)
+      : o_(options), session_(session), network_(load_deeplab(options.weights, session.device)) {}
+
+  const std::vector<std::string>& classes() const override { return network_.card.classes; }
+
+  void segment(const std::string& path, Image& picture) override {
+    const Image map = class_map_of(network_, picture, session_.device, o_.semantic);
+    for (size_t c = 0; c < classes().size(); ++c)
+      if (const auto count = std::count(map.pixels.begin(), map.pixels.end(), uint8_t(c + 1)))
+        session_.out << fmt::format("{}  {:<14} {} pixels\n", path, classes()[c], count);
+    make_folder(folder());
+    write_label_png(folder() + "/" + stem_of(path) + ".png", map);
+    draw_class_map(picture, map);
+  }
+
+  void segment(const Dataset& dataset, RunRecord& record,
+               std::vector<std::string>& problems) override {
+    write_class_maps(network_, dataset, folder(), session_, o_.semantic, problems);
+    check_usable(dataset, problems);
+    const SemanticScores scores = evaluate_semantic(dataset, folder());
+    const Table table = table_of(scores, dataset);
+    session_.out << table;
+    record.results()["tables"] = {table.json("Classes")};
+    record.results()["semantic"] = json_of(scores, dataset);
+  }
+
+ private:
+  std::string folder() const { return o_.out + "/SegmentationClass"; }
+
+  const Options& o_;
+  Session& session_;
+  LoadedDeepLab network_;
+};
+
+std::unique_ptr<Segmenter> segmenter_of(const Options& o, Session& session) {
+  if (read_safetensors(o.weights).metadata.count(kDeepLabKey) > 0)
+    return std::make_unique<SemanticSegmenter>(o, session);
+  return std::make_unique<InstanceSegmenter>(o, session);
 }
 
-Instance instance_of(const std::string& image_id, int category, const SegmentedObject& object) {
-  return {.image_id = image_id,
-          .category = category,
-          .box = object.box,
-          .score = object.score,
-          .mask = rle_encode(equal_to(object.mask, 1))};
+void segment_files(const Options& o, Segmenter& segmenter, Session& session, RunRecord& record) {
+  size_t bad = 0;
+  for (const std::string& path : o.images) {
+    stop_if_interrupted("stopped");
+    try {
+      Image picture = read_image(path);
+      segmenter.segment(path, picture);
+      record.input(path);
+      write_jpeg(drawn_path(o.out, path), picture);
+    } catch (const Error& error) {
+      session.warn(error.what());
+      ++bad;
+    }
+  }
+  check(bad < o.images.size(), "none of the ", o.images.size(), " pictures could be used");
+  if (bad > 0) session.warn(join(bad, " of ", o.images.size(), " pictures were passed over"));
+  segmenter.write_files();
 }
 
-void draw_objects(Image& picture, const std::vector<SegmentedObject>& objects,
-                  const std::vector<std::string>& classes) {
-  for (size_t i = objects.size(); i-- > 0;)
-    draw_mask(picture, objects[i].mask, class_color(objects[i].label));
-  for (const SegmentedObject& object : objects)
-    draw_labelled_box(picture, object.box,
-                      fmt::format("{} {:.2f}", classes[size_t(object.label - 1)], object.score),
-                      class_color(object.label));
+void segment_data(const Options& o, Segmenter& segmenter, Session& session, RunRecord& record) {
+  DataOptions data = o.data;
+  data.classes = segmenter.classes();
+  const Dataset dataset = open_dataset(data, session);
+  record.input(data.data);
+  std::vector<std::string> problems;
+  segmenter.segment(dataset, record, problems);
+  warn_of(problems, session);
+  const int64_t passed_over = dataset.pictures_passed_over + int64_t(problems.size());
+  record.results()["pictures_passed_over"] = passed_over;
+  warn_of_passed_over(passed_over, session);
+}
+
+void add_options(Command& command, Options& o) {
+  command
+      .option("--weights", o.weights,
+              "mask_rcnn.safetensors or deeplab.safetensors, as bbam train writes them")
+      .required();
+  command.option("IMAGE", o.images, "photographs, or folders of them");
+  command.option("--data", o.data.data,
+                 "a data set instead: segments a split and prints its figures");
+  command.option("--layout", o.data.layout, "of --data; auto: by what the folder holds")
+      .one_of({"auto", "voc", "coco"});
+  command.option("--split", o.data.split, "of --data");
+  command.option("--out,-o", o.out, "folder for drawn pictures, masks and run.json").required();
+  command.option("--score", o.score, "least score of objects that are listed and drawn")
+      .between(0, 1);
+  command.option("--data-score", o.data_score, "least score with --data, where AP wants low ones")
+      .between(0, 1);
+  command.option("--threshold", o.threshold, "probability above which a pixel is in an object")
+      .between(0, 1);
+  command
+      .option("--scales", o.semantic.inference.scales,
+              "class maps: sizes of the photograph whose answers are averaged")
+      .between(0.05, 8);
+  command.flag("--flip", o.semantic.inference.flip, "class maps: and those of its mirror image");
+  command.flag("--crf", o.semantic.crf, "class maps: refined by the dense CRF");
+}
+
+}  // namespace
+
+void add_segment(Program& program) {
+  auto o = std::make_shared<Options>();
+  Command command = program.add(
+      "segment", "Masks of a trained Mask R-CNN, or class maps of a DeepLab, drawn and as files");
+  add_options(command, *o);
+  command.action([o](Session& session) {
+    check(o->images.empty() != o->data.data.empty(), "give either photographs or --data");
+    o->images = with_folders_opened(o->images);
+    check_drawn(o->images, o->out);
+    make_folder(o->out);
+    RunRecord record(session);
+    record.input(o->weights);
+    const auto segmenter = segmenter_of(*o, session);
+    {
+      const RunRecord::Stage stage(record, "segment");
+      if (o->data.data.empty())
+        segment_files(*o, *segmenter, session, record);
+      else
+        segment_data(*o, *segmenter, session, record);
+    }
+    record.write(o->out + "/run.json");
+  });
 }
 
 }  // namespace bbam

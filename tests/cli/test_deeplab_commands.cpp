@@ -1,10 +1,11 @@
-// bbam train deeplab.
+// bbam train deeplab, and bbam segment with what it trains.
 #include <doctest/doctest.h>
 
 #include <filesystem>
 
 #include "cli/deeplab_file.h"
 #include "cli/interrupt.h"
+#include "cli/segment_semantic.h"
 #include "datasets/shapes.h"
 #include "tests/cli/explain_fixture.h"
 
@@ -77,4 +78,32 @@ TEST_CASE("train deeplab: the network is read back whole; other files are refuse
   const std::string detector = f.folder.path("detector.safetensors");
   test::write_disc_detector(detector);
   CHECK_THROWS_WITH_AS(load_deeplab(detector, kCpu), doctest::Contains("is no DeepLab"), Error);
+}
+
+TEST_CASE("segment: class maps of a split, their figures, and those of single photographs") {
+  const Fixture f;
+  REQUIRE(f.train("run").status == 0);
+  const std::string weights = f.folder.path("run/deeplab.safetensors"), out = f.folder.path("out");
+  const auto segment = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"segment", "--weights", weights});
+    return run_command(more);
+  };
+  const CommandResult result = segment(
+      {"--data", f.data, "--split", "val", "--out", out, "--flip", "--scales", "0.75,1", "--crf"});
+  INFO(result.err);
+  REQUIRE(result.status == 0);
+  CHECK(contains(result.out, "IoU"));
+  LoadedDeepLab network = load_deeplab(weights, kCpu);
+  const SemanticOptions options{{.scales = {0.75, 1}, .flip = true}, true};
+  const Dataset dataset = read_dataset(f.data, "val");
+  for (const Record& record : dataset.records) {
+    const std::string map = out + "/SegmentationClass/" + record.id + ".png";
+    CHECK(read_label_png(map).pixels ==
+          class_map_of(network, read_picture(record), kCpu, options).pixels);
+  }
+  const Record& first = dataset.records[0];
+  REQUIRE(segment({first.image_path, "--out", f.folder.path("one")}).status == 0);
+  CHECK(read_label_png(f.folder.path("one/SegmentationClass/" + first.id + ".png")).pixels ==
+        class_map_of(network, read_picture(first), kCpu, {}).pixels);
+  CHECK(read_image(f.folder.path("one/" + first.id + ".jpg")).size() == first.size());
 }

@@ -6,7 +6,7 @@
 
 #include "cli/interrupt.h"
 #include "cli/mask_rcnn_file.h"
-#include "cli/segment.h"
+#include "cli/segment_instances.h"
 #include "datasets/mask_metrics.h"
 #include "datasets/shapes.h"
 #include "tests/cli/explain_fixture.h"

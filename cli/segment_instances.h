@@ -12,19 +12,19 @@ struct SegmentedObject {
   Image mask;  // 0 and 1
 };
 
-struct SegmentOptions {
+struct InstanceOptions {
   double score = 0.05;     // objects above it
   double threshold = 0.5;  // of a mask's probability
 };
 
 // Best first.
 std::vector<SegmentedObject> segment(LoadedMaskRcnn& network, const Image& photograph,
-                                     Device device, const SegmentOptions& options);
+                                     Device device, const InstanceOptions& options);
 
 // On every picture of the data set, as results for `bbam evaluate`. The data set must have the
 // network's classes. Pictures that cannot be read are added to `problems` and passed over.
 std::vector<Instance> segment_all(LoadedMaskRcnn& network, const Dataset& dataset, Session& session,
-                                  const SegmentOptions& options,
+                                  const InstanceOptions& options,
                                   std::vector<std::string>& problems);
 
 // As a result; the category is the class as the data set's own files call it.

@@ -1,0 +1,75 @@
+#include "cli/segment_instances.h"
+
+#include <fmt/format.h>
+
+#include "cli/draw.h"
+#include "cli/interrupt.h"
+#include "datasets/mask_metrics.h"
+#include "segmenters/paste_masks.h"
+
+namespace bbam {
+
+std::vector<SegmentedObject> segment(LoadedMaskRcnn& network, const Image& photograph,
+                                     Device device, const InstanceOptions& options) {
+  const DetectorInput input = detector_input(photograph, network.card.detector, device);
+  const FrameSize frame{.height = input.resized.height, .width = input.resized.width};
+  const SegmentedInstances found = network.model->segment(input.image, {frame})[0];
+  const auto boxes = boxes_to_photograph(found.detections.boxes, input).to_vector<float>();
+  const auto scores = found.detections.scores.to(kCpu).to_vector<float>();
+  const auto labels = found.detections.labels.to(kCpu).to_vector<int64_t>();
+  const int64_t side = found.masks.dim(1);
+  const FrameSize whole{.height = photograph.height, .width = photograph.width};
+  std::vector<SegmentedObject> objects;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (scores[i] <= options.score) continue;
+    const Box<float> box = box_at(boxes.data(), int64_t(i));
+    const Tensor cells = found.masks.rows(int64_t(i), int64_t(i) + 1).reshape({side, side});
+    const Tensor mask = pasted_above(paste_mask(cells, box, whole), options.threshold);
+    SegmentedObject object{{box.x0, box.y0, box.x1, box.y1}, int(labels[i]), scores[i], {}};
+    object.mask = Image(photograph.width, photograph.height, 1);
+    object.mask.pixels = mask.to_vector<uint8_t>();
+    objects.push_back(std::move(object));
+  }
+  return objects;
+}
+
+std::vector<Instance> segment_all(LoadedMaskRcnn& network, const Dataset& dataset, Session& session,
+                                  const InstanceOptions& options,
+                                  std::vector<std::string>& problems) {
+  std::vector<Instance> results;
+  Progress progress = session.progress("segmenting", int64_t(dataset.records.size()));
+  int64_t done = 0;
+  for (const Record& record : dataset.records) {
+    stop_if_interrupted("stopped after ", done, " pictures");
+    try {
+      const Image picture = read_picture(record);
+      for (const SegmentedObject& object : segment(network, picture, session.device, options))
+        results.push_back(
+            instance_of(record.id, dataset.source_labels[size_t(object.label - 1)], object));
+    } catch (const Error& error) {
+      problems.push_back(error.what());
+    }
+    progress.update(++done);
+  }
+  return results;
+}
+
+Instance instance_of(const std::string& image_id, int category, const SegmentedObject& object) {
+  return {.image_id = image_id,
+          .category = category,
+          .box = object.box,
+          .score = object.score,
+          .mask = rle_encode(equal_to(object.mask, 1))};
+}
+
+void draw_objects(Image& picture, const std::vector<SegmentedObject>& objects,
+                  const std::vector<std::string>& classes) {
+  for (size_t i = objects.size(); i-- > 0;)
+    draw_mask(picture, objects[i].mask, class_color(objects[i].label));
+  for (const SegmentedObject& object : objects)
+    draw_labelled_box(picture, object.box,
+                      fmt::format("{} {:.2f}", classes[size_t(object.label - 1)], object.score),
+                      class_color(object.label));
+}
+
+}  // namespace bbam
