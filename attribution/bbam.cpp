@@ -77,7 +77,7 @@ std::vector<Job> prepare(ExplainedDetector& detector, const Tensor& image,
   for (const BbamObject& object : objects) {
     Job job{object, {}, {}};
     const Tensor proposals =
-        jittered_proposals(object.box, height, width, o.positives, object.seed);
+        detector.candidates(object.box, height, width, o.positives, object.seed);
     std::vector<float> rois;
     append_rois(proposals, 0, rois);
     const BoxPredictions whole = detector.predict(image, as_rois(rois, image.device()));

@@ -3,23 +3,19 @@
 #include "layers/elementwise.h"
 #include "layers/losses.h"
 #include "layers/reduce.h"
-#include "layers/shape_ops.h"
-#include "layers/softmax.h"
 
 namespace bbam {
 namespace {
 
 // |p^c − f_cls|, weighted by row: (R).
 Variable class_distance(const BoxPredictions& predictions, const Targets& targets) {
-  const Variable p = gather_columns(softmax(predictions.class_logits), targets.label_of_row);
+  const Variable p = probabilities_of(predictions, targets.label_of_row);
   return mul(abs(sub(p, targets.probabilities)), targets.weight_of_row);
 }
 
 // ‖t^c − f_box‖₁, weighted by row: (R).
 Variable box_distance(const BoxPredictions& predictions, const Targets& targets) {
-  const int64_t rows = predictions.deltas.dim(0), classes = predictions.deltas.dim(1) / 4;
-  const Variable all = reshape(predictions.deltas, {rows, classes, 4});
-  const Variable t = gather_columns(all, targets.label_of_row);
+  const Variable t = offsets_of(predictions, targets.label_of_row);
   return mul(sum(abs(sub(t, targets.offsets)), 1), targets.weight_of_row);
 }
 

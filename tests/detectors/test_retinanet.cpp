@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "detectors/training.h"
 #include "layers/elementwise.h"
 #include "tests/close.h"
 #include "tests/detectors/tiny_retinanet.h"
@@ -227,21 +226,9 @@ TEST_CASE("retinanet: detections against plain loops over candidates and NMS") {
 
 TEST_CASE("retinanet: a tiny one learns two pictures") {
   const test::OneThread one_thread;
-  RetinaNetSpec spec = test::tiny_retinanet_spec();
-  spec.prior = 0.1;  // there is no time to climb from 0.01
-  RetinaNet model(spec, 8);
-  Adam optimizer(parameter_groups(model));
+  RetinaNet model(test::tiny_retinanet_spec(), 8);
   const DetectorBatch batch = test::tiny_batch();
-  double first = 0, last = 0;
-  for (int64_t step = 0; step < 120; ++step) {
-    const Variable loss =
-        model.training_losses(batch.images, batch.frames, batch.truth, {1, step}).total();
-    last = loss.value().scalar();
-    if (step == 0) first = last;
-    optimizer.clear_gradients();
-    backward(loss);
-    optimizer.step(0.003);
-  }
+  const auto [first, last] = test::train(model, batch, 120);
   MESSAGE("loss ", first, " -> ", last);
   CHECK(last < first / 4);
   const auto detections = model.detect(batch.images, batch.frames);
