@@ -40,7 +40,7 @@ struct BbamOptions {
 struct BbamObject {
   BoxArray box{};
   int64_t label = 0;  // 1 to C
-  uint64_t seed = 0;  // of its jittered proposals
+  uint64_t seed = 0;  // of its candidates, where they are drawn
 };
 
 struct BbamResult {

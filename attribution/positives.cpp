@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "detectors/roi_heads.h"
-#include "layers/softmax.h"
 #include "tensor/random.h"
 
 namespace bbam {
@@ -69,16 +68,17 @@ Tensor jittered_proposals(const BoxArray& box, int64_t height, int64_t width,
 Positives select_positives(const ExplainedDetector& detector, const BoxPredictions& predictions,
                            const Tensor& proposals, const BoxArray& box, int64_t label,
                            int64_t height, int64_t width, const PositiveSpec& spec) {
-  const int64_t count = proposals.dim(0), classes = predictions.class_logits.dim(1);
+  const NoGrad frozen;
+  const int64_t count = proposals.dim(0);
+  const Matrix p(class_probabilities(predictions).value());
+  const int64_t classes = p.width;
   check(label >= 1 && label < classes, "class ", label, "; the detector knows 1 to ", classes - 1);
   check(!spec.iou_thresholds.empty(), "no IoU threshold for positive proposals");
-  const NoGrad frozen;
+  const Tensor label_of_row = Tensor::full({count}, double(label), DType::kI64);
+  const Matrix t(offsets_of(predictions, label_of_row).value()), boxes(proposals);
   std::vector<int64_t> all(static_cast<size_t>(count)), kept;
   for (int64_t r = 0; r < count; ++r) all[size_t(r)] = r;
-  const Matrix p(softmax(predictions.class_logits.detach()).value());
-  const Matrix t(predictions.deltas.value()), boxes(proposals);
-  const Matrix regressed(
-      detector.decode(t.pick(all, 4 * label, 4), boxes.pick(all, 0, 4), height, width));
+  const Matrix regressed(detector.decode(t.pick(all, 0, 4), boxes.pick(all, 0, 4), height, width));
   const auto overlaps = overlaps_of(p, regressed, box, label, spec.truncate_boxes);
 
   Positives positives;
@@ -93,7 +93,7 @@ Positives select_positives(const ExplainedDetector& detector, const BoxPredictio
   for (const int64_t r : kept) positives.mean_iou += overlaps[size_t(r)] / double(kept.size());
   positives.proposals = boxes.pick(kept, 0, 4);
   positives.regressed = regressed.pick(kept, 0, 4);
-  positives.offsets = t.pick(kept, 4 * label, 4);
+  positives.offsets = t.pick(kept, 0, 4);
   positives.probabilities = p.pick(kept, label, 1).reshape({int64_t(kept.size())});
   return positives;
 }
@@ -102,7 +102,7 @@ Positives find_positives(ExplainedDetector& detector, const Tensor& image, const
                          int64_t label, const PositiveSpec& spec, uint64_t seed) {
   const NoGrad frozen;
   const int64_t height = image.dim(1), width = image.dim(2);
-  const Tensor proposals = jittered_proposals(box, height, width, spec, seed);
+  const Tensor proposals = detector.candidates(box, height, width, spec, seed);
   const BoxPredictions whole = detector.predict(image, rois_of({proposals}).to(image.device()));
   return select_positives(detector, whole, proposals, box, label, height, width, spec);
 }

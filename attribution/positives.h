@@ -7,8 +7,8 @@
 namespace bbam {
 
 struct PositiveSpec {
-  int64_t proposals = 1000;
-  double jitter = 0.3;  // of the box's width or height, for each of the four sides
+  int64_t proposals = 1000;  // at most, where the detector has regions of its own
+  double jitter = 0.3;       // of the box's width or height, for each of the four sides
   // A proposal is positive when its most likely class is the object's and its regressed box
   // overlaps the object's box by more than a threshold. The thresholds are tried in turn until one
   // leaves more than `enough`; the last is taken as it is. The paper has 0.8 alone.

@@ -19,15 +19,6 @@ const FasterRcnnSpec& checked(const FasterRcnnSpec& spec) {
   return spec;
 }
 
-void check_images(const Tensor& images, const std::vector<FrameSize>& frames) {
-  check_shape(images, {int64_t(frames.size()), -1, -1, 3}, "Faster R-CNN: images");
-  for (const FrameSize& frame : frames)
-    check(frame.height >= 1 && frame.height <= images.dim(1) && frame.width >= 1 &&
-              frame.width <= images.dim(2),
-          "Faster R-CNN: a picture of ", frame.width, " x ", frame.height, " in images of shape ",
-          images.shape());
-}
-
 std::vector<Tensor> boxes_of(const std::vector<Proposals>& proposals) {
   std::vector<Tensor> boxes;
   for (const Proposals& of_image : proposals) boxes.push_back(of_image.boxes);

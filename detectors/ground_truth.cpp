@@ -19,6 +19,15 @@ void check_boxes(const Tensor& boxes, size_t image) {
 
 }  // namespace
 
+void check_images(const Tensor& images, const std::vector<FrameSize>& frames) {
+  check_shape(images, {int64_t(frames.size()), -1, -1, 3}, "detector: images");
+  for (const FrameSize& frame : frames)
+    check(frame.height >= 1 && frame.height <= images.dim(1) && frame.width >= 1 &&
+              frame.width <= images.dim(2),
+          "a picture of ", frame.width, " x ", frame.height, " in images of shape ",
+          images.shape());
+}
+
 void check_ground_truth(const std::vector<GroundTruth>& truth, const std::vector<FrameSize>& frames,
                         int64_t classes) {
   check(truth.size() == frames.size(), "ground truth: ", truth.size(), " entries for ",

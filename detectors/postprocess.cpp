@@ -34,6 +34,12 @@ Detections candidates(const Tensor& probabilities, const Tensor& clipped,
 
 }  // namespace
 
+Detections suppress(const Detections& all, const DetectionSpec& spec) {
+  const Tensor kept = batched_nms(all.boxes, all.scores, all.labels, spec.nms_iou);
+  const Tensor best = kept.rows(0, std::min(spec.most, kept.dim(0)));
+  return {take_rows(all.boxes, best), take_rows(all.scores, best), take_rows(all.labels, best)};
+}
+
 Detections postprocess(const Tensor& probabilities, const Tensor& boxes, FrameSize frame,
                        const DetectionSpec& spec, bool legacy_plus_one) {
   check_shape(probabilities, {-1, -1}, "postprocess: probabilities");
@@ -41,9 +47,7 @@ Detections postprocess(const Tensor& probabilities, const Tensor& boxes, FrameSi
   const Tensor clipped = clip_boxes(boxes.reshape({-1, 4}), frame, legacy_plus_one);
   const Detections all = candidates(probabilities.to(kCpu).cast(DType::kF32),
                                     clipped.to(kCpu).cast(DType::kF32), spec);
-  const Tensor kept = batched_nms(all.boxes, all.scores, all.labels, spec.nms_iou);
-  const Tensor best = kept.rows(0, std::min(spec.most, kept.dim(0)));
-  return {take_rows(all.boxes, best), take_rows(all.scores, best), take_rows(all.labels, best)};
+  return suppress(all, spec);
 }
 
 }  // namespace bbam

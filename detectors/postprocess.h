@@ -17,6 +17,10 @@ struct DetectionSpec {
   double min_side_px = 0;         // smaller boxes are dropped before NMS; 0 keeps all
 };
 
+// What the last steps leave of one image's candidates, on the CPU in any order: NMS within each
+// class, then the best spec.most. Ties of scores go to the earlier candidate.
+Detections suppress(const Detections& candidates, const DetectionSpec& spec);
+
 // Of one image. probabilities: (R, C + 1), background first; boxes: (R, 4 (C + 1)), one per RoI and
 // class, not yet clipped; any device. Ties of scores go to the earlier RoI, then the lower class.
 Detections postprocess(const Tensor& probabilities, const Tensor& boxes, FrameSize frame,

@@ -10,13 +10,6 @@
 namespace bbam {
 namespace {
 
-// (N, K, size) from levels of (N, H, W, A size).
-Variable join_levels(const std::vector<Variable>& levels, int64_t size) {
-  std::vector<Variable> flat;
-  for (const Variable& level : levels) flat.push_back(reshape(level, {level.dim(0), -1, size}));
-  return concat(flat, 1);
-}
-
 Tensor join_rows(const std::vector<Tensor>& parts) {
   return concat(std::vector<Variable>(parts.begin(), parts.end()), 0).value();
 }
@@ -79,6 +72,12 @@ void RpnHead::visit(const std::string& prefix, const ParameterVisitor& f) {
   conv.visit(prefix + "conv.", f);
   cls_logits.visit(prefix + "cls_logits.", f);
   bbox_pred.visit(prefix + "bbox_pred.", f);
+}
+
+Variable join_levels(const std::vector<Variable>& levels, int64_t size) {
+  std::vector<Variable> flat;
+  for (const Variable& level : levels) flat.push_back(reshape(level, {level.dim(0), -1, size}));
+  return concat(flat, 1);
 }
 
 std::vector<Tensor> anchors_of(const RpnOutput& output, const AnchorSpec& spec) {

@@ -41,6 +41,9 @@ struct RpnHead : Module {
   void visit(const std::string& prefix, const ParameterVisitor& f) override;
 };
 
+// (N, K, size) from the levels of a head's answers, (N, H, W, A size) each.
+Variable join_levels(const std::vector<Variable>& levels, int64_t size);
+
 // The anchors of each level's grid, on its device.
 std::vector<Tensor> anchors_of(const RpnOutput& output, const AnchorSpec& spec);
 

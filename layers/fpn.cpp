@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "layers/conv_windows.h"
+#include "layers/elementwise.h"
 #include "layers/resize.h"
 
 namespace bbam {
@@ -64,6 +65,20 @@ void Fpn::visit(const std::string& prefix, const ParameterVisitor& f) {
     laterals_[level].visit(join(prefix, "inner_blocks.", level, "."), f);
     outputs_[level].visit(join(prefix, "layer_blocks.", level, "."), f);
   }
+}
+
+ExtraLevels::ExtraLevels(int in_channels, int channels, Initializer& init)
+    : p6(init.lecun_uniform({channels, 3, 3, in_channels}), true, {.stride = 2, .padding = 1}),
+      p7(init.lecun_uniform({channels, 3, 3, channels}), true, {.stride = 2, .padding = 1}) {}
+
+std::vector<Variable> ExtraLevels::operator()(const Variable& x) const {
+  const Variable sixth = p6(x);
+  return {sixth, p7(relu(sixth))};
+}
+
+void ExtraLevels::visit(const std::string& prefix, const ParameterVisitor& f) {
+  p6.visit(prefix + "p6.", f);
+  p7.visit(prefix + "p7.", f);
 }
 
 }  // namespace bbam

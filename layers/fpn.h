@@ -38,4 +38,21 @@ class Fpn : public Module {
   std::vector<Conv2d> laterals_, outputs_;
 };
 
+// What P6 is made from.
+//   kC5  the trunk's last stage (Lin et al., maskrcnn-benchmark)
+//   kP5  the pyramid's last level (torchvision's first RetinaNet)
+enum class P6From { kC5, kP5 };
+
+// P6 and P7 above the pyramid [Lin et al. 2017, Focal Loss, section 4]: 3x3 convolutions of stride
+// 2, P7 on ReLU(P6).
+struct ExtraLevels : Module {
+  Conv2d p6, p7;
+
+  // in_channels: of what P6 is made from.
+  ExtraLevels(int in_channels, int channels, Initializer& init);
+  std::vector<Variable> operator()(const Variable& x) const;
+  // p6.weight, ..., p7.bias
+  void visit(const std::string& prefix, const ParameterVisitor& f) override;
+};
+
 }  // namespace bbam

@@ -77,14 +77,81 @@ struct CrossEntropyBackward {
   }
 };
 
-void check_labels(const Tensor& labels, int64_t classes, int64_t ignore) {
+// Of the loss `name`: (rows) i64, each 0 to `most` or `ignore`.
+void check_labels(const char* name, const Tensor& labels, int64_t rows, int64_t most,
+                  int64_t ignore) {
+  check(labels.rank() == 1 && labels.dim(0) == rows && labels.dtype() == DType::kI64, name,
+        ": labels are ", labels, "; expected i64(", rows, ")");
   const Tensor on_host = labels.to(kCpu);
   const int64_t* label = on_host.data<int64_t>();
-  for (int64_t row = 0; row < labels.size(); ++row)
-    check((label[row] >= 0 && label[row] < classes) || label[row] == ignore,
-          "cross_entropy: label ", label[row], " of row ", row, "; expected 0 to ", classes - 1,
-          " or ", ignore, " (ignored)");
+  for (int64_t row = 0; row < rows; ++row)
+    check((label[row] >= 0 && label[row] <= most) || label[row] == ignore, name, ": label ",
+          label[row], " of row ", row, "; expected 0 to ", most, " or ", ignore, " (ignored)");
 }
+
+// ---- Focal loss
+
+// Of one logit, as a function of z, the logit of the wrong answer (-x for the row's class, x for
+// the others): alpha_t sigmoid(z)^gamma log(1 + e^z). No subtraction from 1 loses its digits.
+struct Focal {
+  double alpha, gamma;
+  template <class T>
+  HD T share(bool is_class) const {
+    return T(is_class ? alpha : 1 - alpha);
+  }
+  template <class T>
+  HD T entropy(T z) const {
+    return max_(z, T(0)) + std::log1p(std::exp(-abs_(z)));
+  }
+  template <class T>
+  HD T value(T x, bool is_class) const {
+    const T z = is_class ? -x : x;
+    return share<T>(is_class) * std::pow(sigmoid_(z), T(gamma)) * entropy(z);
+  }
+  template <class T>
+  HD T slope(T x, bool is_class) const {
+    const T z = is_class ? -x : x, wrong = sigmoid_(z);
+    const T by_z = std::pow(wrong, T(gamma)) * (wrong + T(gamma) * sigmoid_(-z) * entropy(z));
+    return share<T>(is_class) * (is_class ? -by_z : by_z);
+  }
+};
+
+// One block per row: its term and its weight (0 when it is ignored).
+template <class T>
+struct FocalLoss {
+  const T* logits;
+  const int64_t* labels;
+  const T* given_weights;  // or null
+  T *terms, *weights;
+  int64_t classes, ignore;
+  Focal f;
+  HD void operator()(Block g, int64_t row) const {
+    T sum = T(0);
+    for (int64_t c = g.rank(); c < classes; c += g.size())
+      sum += f.value(logits[row * classes + c], c + 1 == labels[row]);
+    sum = g.reduce(sum, Plus{});
+    if (g.rank() != 0) return;
+    const bool is_counted = labels[row] != ignore;
+    weights[row] = !is_counted ? T(0) : given_weights ? given_weights[row] : T(1);
+    terms[row] = is_counted ? weights[row] * sum : T(0);
+  }
+};
+
+template <class T>
+struct FocalLossBackward {
+  const T* logits;
+  const int64_t* labels;
+  const T *weights, *dy;
+  T* dx;
+  int64_t classes, ignore;
+  Focal f;
+  HD void operator()(int64_t i) const {
+    const int64_t row = i / classes, c = i % classes;
+    dx[i] = labels[row] == ignore
+                ? T(0)
+                : dy[row] * weights[row] * f.slope(logits[i], c + 1 == labels[row]);
+  }
+};
 
 // ---- Losses of one logit or value and its target. value(x, t) and its derivative by x.
 
@@ -177,10 +244,8 @@ Variable cross_entropy(const Variable& logits, const Tensor& labels, Reduction r
   const Tensor x = logits.value();
   check_shape(x, {-1, -1}, "cross_entropy: logits");
   const int64_t rows = x.dim(0), classes = x.dim(1);
-  check_shape(labels, {rows}, "cross_entropy: labels");
-  check(labels.dtype() == DType::kI64, "cross_entropy: labels are ", labels, "; expected i64");
   check(classes > 0, "cross_entropy: logits are ", x, "; expected at least one class");
-  check_labels(labels, classes, ignore);
+  check_labels("cross_entropy", labels, rows, classes - 1, ignore);
   Tensor terms = Tensor::empty({rows}, x.dtype(), x.device());
   Tensor weights = Tensor::empty_like(terms), log_sums = Tensor::empty_like(terms);
   if (given_weights.defined()) check_same(given_weights, weights, "cross_entropy: weights, terms");
@@ -209,6 +274,56 @@ Variable cross_entropy(const Variable& logits, const Tensor& labels, Reduction r
                      dy.data<T>(), d.mutable_data<T>(),       classes,           ignore};
                  parallel_for("cross_entropy.backward", x.stream(), x.size(), kernel, 3 * x.size(),
                               int64_t(2 * x.bytes()));
+               });
+               dx.give(0, d);
+             });
+  return reduce_terms(per_row, weights, reduction);
+}
+
+Variable sigmoid_focal_loss(const Variable& logits, const Tensor& labels, double alpha,
+                            double gamma, Reduction reduction, int64_t ignore,
+                            const Tensor& given_weights) {
+  const Tensor x = logits.value();
+  check_shape(x, {-1, -1}, "sigmoid_focal_loss: logits");
+  check(alpha >= 0 && alpha <= 1 && gamma >= 0, "sigmoid_focal_loss: alpha ", alpha, ", gamma ",
+        gamma, "; expected alpha in [0, 1] and gamma of 0 or more");
+  const int64_t rows = x.dim(0), classes = x.dim(1);
+  check_labels("sigmoid_focal_loss", labels, rows, classes, ignore);
+  Tensor terms = Tensor::empty({rows}, x.dtype(), x.device());
+  Tensor weights = Tensor::empty_like(terms);
+  if (given_weights.defined())
+    check_same(given_weights, weights, "sigmoid_focal_loss: weights, terms");
+  const Tensor on_device = labels.to(x.device());
+  const Focal f{alpha, gamma};
+  dispatch_float(x.dtype(), [&](auto t) {
+    using T = decltype(t);
+    const FocalLoss<T> kernel{x.data<T>(),
+                              on_device.data<int64_t>(),
+                              given_weights.defined() ? given_weights.data<T>() : nullptr,
+                              terms.mutable_data<T>(),
+                              weights.mutable_data<T>(),
+                              classes,
+                              ignore,
+                              f};
+    parallel_blocks("sigmoid_focal_loss", x.stream(), rows, 32, 0, kernel, 10 * x.size(),
+                    int64_t(x.bytes()));
+  });
+  const Variable per_row =
+      record("sigmoid_focal_loss", terms, {logits},
+             [x, on_device, weights, classes, ignore, f](const Tensor& dy, Gradients& dx) {
+               Tensor d = Tensor::empty_like(x);
+               dispatch_float(x.dtype(), [&](auto t) {
+                 using T = decltype(t);
+                 const FocalLossBackward<T> kernel{x.data<T>(),
+                                                   on_device.data<int64_t>(),
+                                                   weights.data<T>(),
+                                                   dy.data<T>(),
+                                                   d.mutable_data<T>(),
+                                                   classes,
+                                                   ignore,
+                                                   f};
+                 parallel_for("sigmoid_focal_loss.backward", x.stream(), x.size(), kernel,
+                              15 * x.size(), int64_t(2 * x.bytes()));
                });
                dx.give(0, d);
              });

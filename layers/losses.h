@@ -22,6 +22,15 @@ Variable cross_entropy(const Variable& logits, const Tensor& labels, Reduction r
 Variable bce_with_logits(const Variable& logits, const Tensor& targets, Reduction reduction,
                          const Tensor& weights = {});
 
+// Sigmoid focal loss [Lin et al. 2017, Focal Loss, equation 5]: per row the sum over classes of
+// -alpha_t (1 - p_t)^gamma log p_t. logits: (N, C), one per class and none for background; labels:
+// i64 (N), 0 for background, c for the class of column c - 1. For that column p_t = sigmoid(logit)
+// and alpha_t = alpha, for the others 1 - sigmoid(logit) and 1 - alpha. A term is a row; weights,
+// (N) or undefined, and rows labelled `ignore` as in cross_entropy. alpha in [0, 1], gamma >= 0.
+Variable sigmoid_focal_loss(const Variable& logits, const Tensor& labels, double alpha,
+                            double gamma, Reduction reduction, int64_t ignore = -1,
+                            const Tensor& weights = {});
+
 // Huber's function over beta, per element of d = x - target [Girshick 2015, eq. 3]:
 // d^2 / (2 beta) where |d| < beta, |d| - beta / 2 elsewhere. beta 0 is l1.
 Variable smooth_l1(const Variable& x, const Tensor& target, double beta, Reduction reduction,

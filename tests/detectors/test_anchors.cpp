@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "tests/close.h"
 
 using namespace bbam;
@@ -73,10 +75,63 @@ TEST_CASE("anchors: METHOD B1, straddle threshold 0 leaves out anchors that leav
         std::vector<uint8_t>{1, 1, 1, 1, 1, 1});
 }
 
+TEST_CASE("anchors: three scales in an octave, by ratio and then scale, by hand") {
+  const std::vector<double> octave{1, std::exp2(1.0 / 3), std::exp2(2.0 / 3)};
+  AnchorSpec spec{.sizes_px = {32}, .strides_px = {8}, .scales = octave};
+  CHECK(spec.per_cell() == 9);
+  // Base 8 at ratio 0.5: sqrt(64 / 0.5) = 11.3 -> 11 wide, 5.5 -> 6 high (halves to even), times 4.
+  const auto legacy = cell_anchors(spec, 0).to_vector<float>();
+  REQUIRE(legacy.size() == 36);
+  for (size_t k = 0; k < 3; ++k) {
+    const Box<float> wide = box_at(legacy.data(), int64_t(k)),
+                     square = box_at(legacy.data(), 3 + int64_t(k));
+    CHECK(wide.x1 - wide.x0 == test::close_to(44 * octave[k], 1e-6));
+    CHECK(wide.y1 - wide.y0 == test::close_to(24 * octave[k], 1e-6));
+    CHECK(square.x1 - square.x0 == test::close_to(32 * octave[k], 1e-6));
+    CHECK(square.x0 + square.x1 == test::close_to(8, 1e-6));
+  }
+  // torchvision: 32, 40 and 50 pixels; 40 / 2 / sqrt(0.5) = 28.3, 50 / 2 / sqrt(0.5) = 35.4.
+  spec.style = AnchorStyle::kCentred;
+  const auto centred = cell_anchors(spec, 0).to_vector<float>();
+  CHECK(std::vector<float>(centred.begin(), centred.begin() + 24) ==
+        std::vector<float>{-23, -11, 23, 11, -28, -14, 28, 14, -35, -18, 35, 18,
+                           -16, -16, 16, 16, -20, -20, 20, 20, -25, -25, 25, 25});
+}
+
+TEST_CASE("anchors: each stands where the grid put it, and other boxes are refused") {
+  for (const AnchorStyle style : {AnchorStyle::kLegacy, AnchorStyle::kCentred}) {
+    const AnchorSpec spec{.sizes_px = {21, 40},
+                          .strides_px = {8, 16},
+                          .scales = {1, std::exp2(1.0 / 3), std::exp2(2.0 / 3)},
+                          .style = style};
+    const std::vector<Shape> features{{1, 5, 90, 2}, {1, 3, 4, 2}};
+    for (int64_t level = 0; level < 2; ++level) {
+      const Shape& grid = features[size_t(level)];
+      const auto places =
+          anchor_places(spec, features, grid_anchors(spec, level, grid[1], grid[2]));
+      REQUIRE(int64_t(places.size()) == grid[1] * grid[2] * 9);
+      for (size_t i = 0; i < places.size(); ++i) {
+        CHECK(places[i].level == level);
+        CHECK(size_t((places[i].row * grid[2] + places[i].column) * 9 + places[i].kind) == i);
+      }
+    }
+    const Tensor outside = grid_anchors(spec, 1, 4, 4).rows(9 * 12, 9 * 12 + 1);
+    CHECK_THROWS_WITH_AS(anchor_places(spec, features, outside),
+                         doctest::Contains("is not one of the detector's anchors"), Error);
+    for (const float x : {0.5f, 1e30f, NAN})
+      CHECK_THROWS_AS(anchor_places(spec, features, Tensor::from<float>({x, 0, 30, 30}, {1, 4})),
+                      Error);
+    CHECK(anchor_places(spec, features, Tensor::zeros({0, 4})).empty());
+    CHECK_THROWS_AS(anchor_places(spec, {features[0]}, outside), Error);
+  }
+}
+
 TEST_CASE("anchors: specifications that do not fit are refused") {
   CHECK_NOTHROW(check_anchors({}));
   CHECK_THROWS_WITH_AS(check_anchors({.sizes_px = {32}}),
                        doctest::Contains("1 sizes and 5 strides"), Error);
   CHECK_THROWS_AS(check_anchors({.sizes_px = {-32}, .strides_px = {4}}), Error);
   CHECK_THROWS_AS(check_anchors({.ratios = {}}), Error);
+  CHECK_THROWS_AS(check_anchors({.scales = {}}), Error);
+  CHECK_THROWS_AS(check_anchors({.scales = {1, -2}}), Error);
 }

@@ -5,7 +5,9 @@
 #include <cmath>
 
 #include "layers/elementwise.h"
+#include "tests/close.h"
 #include "tests/determinism.h"
+#include "tests/golden.h"
 #include "tests/op_case.h"
 
 using namespace bbam;
@@ -54,6 +56,38 @@ Example cross_entropy_example(const char* what, int64_t classes, const std::vect
     return reduced(terms, term_weights, reduction);
   };
   return {what, {random_tensor({rows, classes}, 900, -size, size)}, op, oracle, Shape{}};
+}
+
+// Equation 5 of the paper literally, in long double: of 100 a double has no 1 - p.
+Example focal_example(const char* what, int64_t classes, const std::vector<int64_t>& labels,
+                      const std::vector<double>& weights, Reduction reduction, double gamma = 2,
+                      double size = 3) {
+  const auto rows = int64_t(labels.size());
+  const Tensor label_tensor = Tensor::from(labels);
+  const auto op = [=](const std::vector<Variable>& v) {
+    const Tensor given =
+        weights.empty() ? Tensor() : Tensor::from(weights).cast(v[0].dtype()).to(v[0].device());
+    return sigmoid_focal_loss(v[0], label_tensor, 0.25, gamma, reduction, -1, given);
+  };
+  const auto oracle = [=](const std::vector<Tensor>& v) {
+    const std::vector<double> x = v[0].to_vector<double>();
+    std::vector<double> terms, term_weights;
+    for (size_t row = 0; row < labels.size(); ++row) {
+      if (labels[row] == -1) continue;
+      long double term = 0;
+      for (int64_t c = 0; c < classes; ++c) {
+        const auto logit = static_cast<long double>(x[row * size_t(classes) + size_t(c)]);
+        const long double p = 1 / (1 + std::exp(-logit)), not_p = 1 / (1 + std::exp(logit));
+        const bool is_class = labels[row] == c + 1;
+        term -= (is_class ? 0.25L : 0.75L) * std::pow(is_class ? not_p : p, gamma) *
+                std::log(is_class ? p : not_p);
+      }
+      terms.push_back(double(term));
+      term_weights.push_back(weights.empty() ? 1.0 : weights[row]);
+    }
+    return reduced(terms, term_weights, reduction);
+  };
+  return {what, {random_tensor({rows, classes}, 906, -size, size)}, op, oracle, Shape{}};
 }
 
 using Term = double (*)(double x, double target);
@@ -171,6 +205,68 @@ TEST_CASE("cross_entropy: wrong labels are refused") {
       Error);
 }
 
+TEST_CASE("op sigmoid_focal_loss") {
+  OpCase op_case{.op = "sigmoid_focal_loss", .examples = {}};
+  for (Reduction reduction : kBoth) {
+    const auto add = [&](auto... values) { op_case.examples.push_back(focal_example(values...)); };
+    using Labels = std::vector<int64_t>;
+    using Weights = std::vector<double>;
+    add("plain", 5, Labels{0, 5, 3, 1}, Weights{}, reduction);
+    add("background alone", 7, Labels{0, 0, 0}, Weights{}, reduction);
+    add("some ignored", 3, Labels{-1, 2, -1, 0}, Weights{}, reduction);
+    add("weights", 4, Labels{4, 0, -1, 2}, Weights{0.5, 2, 7, 0}, reduction);
+    add("gamma 0", 4, Labels{1, 0, 2}, Weights{}, reduction, 0.0);
+    add("gamma 1/2", 4, Labels{1, 0, 2}, Weights{}, reduction, 0.5);
+    add("large logits", 4, Labels{1, 0, 2}, Weights{}, reduction, 2.0, 100.0);
+    add("many classes", 300, Labels{0, 300}, Weights{}, reduction);
+    add("one class", 1, Labels{0, 1, -1}, Weights{}, reduction);
+    add("all ignored", 3, Labels{-1, -1}, Weights{}, reduction);
+    add("no rows", 5, Labels{}, Weights{}, reduction);
+  }
+  run(op_case);
+}
+
+TEST_CASE("losses: focal loss, equation 5, torchvision's values and gradients") {
+  const SafetensorsFile file = golden("focal_loss");
+  const Tensor labels = file.tensors.at("labels");
+  for (int k = 0; k < 3; ++k) {
+    const auto spec = file.tensors.at(join("spec.", k)).to_vector<double>();
+    const Variable x(file.tensors.at("logits"), true);
+    const Variable loss = sigmoid_focal_loss(x, labels, spec[0], spec[1], Reduction::kSum);
+    CHECK(value_of(loss) ==
+          close_to(file.tensors.at(join("loss.", k)).to_vector<double>()[0], 1e-12));
+    backward(loss);
+    const auto expected = file.tensors.at(join("gradient.", k)).to_vector<double>();
+    const auto got = x.grad().to_vector<double>();
+    REQUIRE(got.size() == expected.size());
+    for (size_t i = 0; i < got.size(); ++i) CHECK(got[i] == close_to(expected[i], 1e-10, 1e-3));
+  }
+}
+
+TEST_CASE("losses: focal loss, a sure mistake costs its logit and a sure answer nothing") {
+  const Variable x(Tensor::from<double>({-800, 800, 800, -800}, {4, 1}), true);
+  const Tensor labels = Tensor::from<int64_t>({1, 0, 1, 0});
+  const Variable loss = sigmoid_focal_loss(x, labels, 0.25, 2, Reduction::kSum);
+  CHECK(value_of(loss) == 0.25 * 800 + 0.75 * 800);
+  backward(loss);
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{-0.25, 0.75, 0, 0});
+}
+
+TEST_CASE("sigmoid_focal_loss: wrong labels and constants are refused") {
+  const Variable x(Tensor::zeros({2, 3}));
+  const auto loss = [&](const Tensor& labels, double alpha, double gamma, const Tensor& weights) {
+    return sigmoid_focal_loss(x, labels, alpha, gamma, Reduction::kSum, -1, weights);
+  };
+  const Tensor good = Tensor::from<int64_t>({0, 3});
+  CHECK_NOTHROW(loss(good, 0.25, 2, {}));
+  CHECK_THROWS_WITH_AS(loss(Tensor::from<int64_t>({0, 4}), 0.25, 2, {}),
+                       doctest::Contains("label 4 of row 1; expected 0 to 3"), Error);
+  CHECK_THROWS_AS(loss(Tensor::from<int64_t>({0}), 0.25, 2, {}), Error);
+  CHECK_THROWS_AS(loss(good, 1.25, 2, {}), Error);
+  CHECK_THROWS_AS(loss(good, 0.25, -1, {}), Error);
+  CHECK_THROWS_AS(loss(good, 0.25, 2, Tensor::zeros({3})), Error);
+}
+
 TEST_CASE("op bce_with_logits") {
   const Term term = [](double x, double t) {
     const double p = 1 / (1 + std::exp(-x));
@@ -281,6 +377,8 @@ TEST_CASE("losses: the same bytes for any number of threads") {
   for (Reduction reduction : kBoth) {
     check_same_bytes([&](const auto& v) { return cross_entropy(v[0], of_rows, reduction, -1); },
                      rows);
+    check_same_bytes(
+        [&](const auto& v) { return sigmoid_focal_loss(v[0], of_rows, 0.25, 2, reduction); }, rows);
     check_same_bytes([&](const auto& v) { return bce_with_logits(v[0], to(target, v), reduction); },
                      rows);
     check_same_bytes([&](const auto& v) { return smooth_l1(v[0], to(target, v), 1, reduction); },
