@@ -32,6 +32,7 @@ struct ImageLabeller::Work {
   std::vector<BbamResult> solutions;  // none where maps are reused
   std::vector<Tensor> maps;           // one per object of the task, undefined without positives
   std::vector<ExampleBox> detected = {};
+  RegionProposals proposals = {};  // none where labels are not refined
 
   const Record& record() const { return *task.record; }
   const Object& object(size_t i) const { return record().objects[size_t(task.objects[i])]; }
@@ -42,6 +43,9 @@ LabelledImage ImageLabeller::label(const LabelTask& task, const SolveProgress& p
   Work work{task, {}, {}, {}};
   try {
     timed(image, "read", [&] { work.photograph = read_photograph(task); });
+    if (refiner_.refines())
+      timed(image, "propose",
+            [&] { work.proposals = refiner_.proposals(work.record(), work.photograph); });
   } catch (const Error& error) {
     image.problem = error.what();
     store_.write(image);
@@ -110,7 +114,7 @@ void ImageLabeller::reuse(Work& work, LabelledImage& image) const {
   }
 }
 
-// METHOD A7 for each object; their masks also into `image`.
+// METHOD A7 and, where it is asked for, A9 for each object; their masks also into `image`.
 std::vector<ObjectLabel> ImageLabeller::labels_of(const Work& work, LabelledImage& image) const {
   std::vector<MapOfObject> maps;
   for (size_t i = 0; i < work.maps.size(); ++i)
@@ -120,9 +124,14 @@ std::vector<ObjectLabel> ImageLabeller::labels_of(const Work& work, LabelledImag
   const Tensor pixels =
       Tensor::from(photograph.pixels, {photograph.height, photograph.width, 3}, session_.device);
   std::vector<ObjectLabel> labels = pseudo_labels(pixels, maps, explain_.label);
+  std::vector<BoxArray> boxes;
   for (size_t i = 0; i < labels.size(); ++i) {
     labels[i].foreground = labels[i].foreground.to(kCpu);
     labels[i].ignore = labels[i].ignore.to(kCpu);
+    boxes.push_back(maps[i].box);
+  }
+  if (refiner_.refines()) refiner_.refine(work.proposals, boxes, labels);
+  for (size_t i = 0; i < labels.size(); ++i) {
     image.objects[i].source = labels[i].source;
     image.objects[i].foreground = rle_encode(labels[i].foreground);
     image.objects[i].ignore = rle_encode(labels[i].ignore);

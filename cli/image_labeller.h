@@ -3,6 +3,7 @@
 #pragma once
 #include "attribution/pseudo_label.h"
 #include "cli/explain.h"
+#include "cli/label_refiner.h"
 #include "cli/label_store.h"
 #include "cli/label_tasks.h"
 
@@ -14,10 +15,10 @@ class ImageLabeller {
   // first `examples` objects of all tasks are kept as bbam report shows them. All references have
   // to outlive the labeller.
   ImageLabeller(const Dataset& dataset, const ExplainOptions& explain, Explainer* explainer,
-                const std::string& reused_maps, int64_t examples, const LabelStore& store,
-                Session& session)
+                const std::string& reused_maps, const LabelRefiner& refiner, int64_t examples,
+                const LabelStore& store, Session& session)
       : dataset_(dataset), explain_(explain), explainer_(explainer), reused_maps_(reused_maps),
-        examples_(examples), store_(store), session_(session) {}
+        refiner_(refiner), examples_(examples), store_(store), session_(session) {}
 
   // Writes everything about the image, its record in the store last. A photograph that cannot be
   // used is told in LabelledImage::problem. What `progress` throws is passed on, and nothing kept.
@@ -43,6 +44,7 @@ class ImageLabeller {
   const ExplainOptions& explain_;
   Explainer* explainer_;
   const std::string& reused_maps_;
+  const LabelRefiner& refiner_;
   int64_t examples_;
   const LabelStore& store_;
   Session& session_;

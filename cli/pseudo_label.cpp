@@ -28,6 +28,7 @@ struct LabelCommandOptions {
   ExplainSwitches switches;
   std::string out;
   std::string reuse_maps;  // folder of an earlier run; "" solves
+  std::string refine = kNoRefinement;
   std::string shard = "1/1";
   int64_t objects = 0;  // 0: all
   uint64_t objects_seed = 0;
@@ -43,7 +44,8 @@ class PseudoLabelRun {
   PseudoLabelRun(const Dataset& dataset, const LabelCommandOptions& options,
                  const ExplainOptions& explain, const std::string& weights_hash, Session& session)
       : dataset_(dataset), options_(options), explain_(explain), weights_hash_(weights_hash),
-        session_(session), store_(options.out), shard_(parse_shard(options.shard)) {
+        session_(session), refiner_(options.refine, explain.label.method, session.seed),
+        store_(options.out), shard_(parse_shard(options.shard)) {
     if (options.reuse_maps.empty())
       explainer_ = std::make_unique<Explainer>(options.detector, session.device);
     const std::vector<bool> usable = usable_labels();
@@ -55,7 +57,7 @@ class PseudoLabelRun {
 
   void run() {
     store_.begin(settings_of_labels());
-    ImageLabeller labeller(dataset_, explain_, explainer_.get(), options_.reuse_maps,
+    ImageLabeller labeller(dataset_, explain_, explainer_.get(), options_.reuse_maps, refiner_,
                            options_.examples, store_, session_);
     int64_t total = 0, done = 0;
     std::vector<const LabelTask*> left;
@@ -192,6 +194,7 @@ class PseudoLabelRun {
   const ExplainOptions& explain_;
   const std::string weights_hash_;
   Session& session_;
+  const LabelRefiner refiner_;
   LabelStore store_;
   Shard shard_;
   std::unique_ptr<Explainer> explainer_;
@@ -244,6 +247,9 @@ void add_pseudo_label(Program& program) {
   add_detector_choice(command, o->detector);
   command.option("--reuse-maps", o->reuse_maps,
                  "folder of an earlier run whose maps are labelled anew, without solving");
+  command.option("--refine", o->refine,
+                 "mask proposals that refine the labels (equation 4): none, selective-search, or a "
+                 "folder of MCG's files, ID.mat");
   command.option("--shard", o->shard,
                  "I/N: only every N-th image from the I-th on; N processes may share the folder");
   command

@@ -6,7 +6,10 @@
 #include <set>
 
 #include "cli/interrupt.h"
+#include "cli/label_refiner.h"
+#include "cli/label_store.h"
 #include "datasets/voc.h"
+#include "segmenters/selective_search.h"
 #include "tests/cli/label_files.h"
 
 using namespace bbam;
@@ -169,4 +172,47 @@ TEST_CASE("pseudo-label: never into a folder that holds something else, such as 
   const auto before = files_in(fixture.data);
   CHECK(contains(fixture.label("shapes").err, "shapes: holds \"Annotations\" and no settings"));
   CHECK(files_in(fixture.data) == before);
+}
+
+TEST_CASE("pseudo-label: equation 4, labels refined with mask proposals of the photograph") {
+  const ExplainFixture fixture;
+  // The authors leave objects as small as these alone.
+  REQUIRE(fixture.label("plain", {"--label", "paper"}).status == 0);
+  const CommandResult result =
+      fixture.label("refined", {"--label", "paper", "--refine", "selective-search"});
+  INFO(result.err);
+  REQUIRE(result.status == 0);
+  CHECK(contains(result.out, "propose"));
+  const LabelStore plain(fixture.folder.path("plain")), refined(fixture.folder.path("refined"));
+  int changed = 0, objects = 0;
+  for (const Record& record : read_voc(fixture.data, "val").records) {
+    const auto before = plain.read(record.id), after = refined.read(record.id);
+    REQUIRE(before.has_value());
+    REQUIRE(after.has_value());
+    const Image photograph = read_picture(record);
+    const RegionProposals proposals = selective_search(
+        Tensor::from(photograph.pixels, {photograph.height, photograph.width, 3}), {}, 1);
+    for (size_t i = 0; i < before->objects.size(); ++i) {
+      const LabelledObject &o = before->objects[i], &now = after->objects[i];
+      const ObjectLabel label{rle_decode(o.foreground), rle_decode(o.ignore), o.source};
+      const ObjectLabel expected = refine_label(
+          proposals, label, {o.box.x0, o.box.y0, o.box.x1, o.box.y1}, RefineSpec::paper());
+      CHECK(now.foreground == rle_encode(expected.foreground));
+      CHECK(now.ignore == rle_encode(expected.ignore));
+      changed += now.foreground != o.foreground;
+      ++objects;
+    }
+  }
+  CHECK(objects > 4);
+  CHECK(changed > 0);
+}
+
+TEST_CASE("pseudo-label: proposals that are missing cost their image alone") {
+  const ExplainFixture fixture;
+  CHECK(is_error(fixture.label("none", {"--refine", "/nowhere"}), "--refine /nowhere"));
+  const std::string folder = fixture.folder.path("mcg");
+  std::filesystem::create_directory(folder);
+  const CommandResult result = fixture.label("missing", {"--refine", folder});
+  CHECK(contains(result.err, ".mat"));
+  CHECK(contains(result.err, "passed over"));
 }
