@@ -9,7 +9,6 @@
 #include "cli/data_options.h"
 #include "cli/draw.h"
 #include "cli/evaluation.h"
-#include "cli/interrupt.h"
 #include "cli/photographs.h"
 #include "cli/run_record.h"
 #include "tensor/files.h"
@@ -34,33 +33,24 @@ void draw_detections(Image& picture, const std::vector<Detected>& found, const D
 void detect_files(const DetectOptions& o, LoadedDetector& detector, Session& session,
                   RunRecord& record) {
   std::vector<Instance> results;
-  size_t bad = 0;
-  for (const std::string& path : o.images) {
-    stop_if_interrupted("stopped");
-    const std::string name = stem_of(path);
-    Image picture;
-    std::vector<Detected> found;
-    try {
-      picture = read_image(path);
-      found = detect(detector, picture, session.device, o.score);
-    } catch (const Error& error) {
-      session.warn(error.what());
-      ++bad;
-      continue;
-    }
+  std::vector<Detected> found;
+  const auto find = [&](const std::string&, const Image& picture) {
+    found = detect(detector, picture, session.device, o.score);
+  };
+  const auto keep = [&](const std::string& path, Image& picture) {
     for (const Detected& d : found) {
       session.out << fmt::format("{}  {:<14} {:.3f}  {:.1f},{:.1f},{:.1f},{:.1f}\n", path,
                                  detector.card.classes[size_t(d.label - 1)], d.score, d.box.x0,
                                  d.box.y0, d.box.x1, d.box.y1);
-      results.push_back({.image_id = name, .category = d.label, .box = d.box, .score = d.score});
+      results.push_back(
+          {.image_id = stem_of(path), .category = d.label, .box = d.box, .score = d.score});
     }
-    if (o.out.empty()) continue;
+    if (o.out.empty()) return;
     record.input(path);
     draw_detections(picture, found, detector.card);
     write_jpeg(drawn_path(o.out, path), picture);
-  }
-  check(bad < o.images.size(), "none of the ", o.images.size(), " pictures could be used");
-  if (bad > 0) session.warn(join(bad, " of ", o.images.size(), " pictures were passed over"));
+  };
+  for_each_photograph(o.images, session, find, keep);
   if (!o.out.empty()) write_results(o.out + "/detections.json", results);
 }
 
@@ -74,9 +64,7 @@ void detect_data(const DetectOptions& o, LoadedDetector& detector, Session& sess
   std::vector<std::string> problems;
   const std::vector<Instance> results =
       detect_all(detector, dataset, session, o.data_score, problems);
-  warn_of(problems, session);
-  check(problems.size() < dataset.records.size(), data.data, ": none of the ",
-        dataset.records.size(), " pictures could be used");
+  tell_problems(problems, dataset, data.data, session);
   const BoxScores scores = evaluate_boxes(dataset, results);
   const Table table = table_of(scores, dataset);
   session.out << table;
@@ -111,22 +99,14 @@ std::vector<Detected> detect(LoadedDetector& detector, const Image& photograph, 
 std::vector<Instance> detect_all(LoadedDetector& detector, const Dataset& dataset, Session& session,
                                  double score, std::vector<std::string>& problems) {
   std::vector<Instance> results;
-  Progress progress = session.progress("detecting", int64_t(dataset.records.size()));
-  int64_t done = 0;
-  for (const Record& record : dataset.records) {
-    stop_if_interrupted("stopped after ", done, " pictures");
-    try {
-      const Image picture = read_picture(record);
-      for (const Detected& d : detect(detector, picture, session.device, score))
-        results.push_back({.image_id = record.id,
-                           .category = dataset.source_labels[size_t(d.label - 1)],
-                           .box = d.box,
-                           .score = d.score});
-    } catch (const Error& error) {
-      problems.push_back(error.what());
-    }
-    progress.update(++done);
-  }
+  for_each_picture(dataset, "detecting", session, problems,
+                   [&](const Record& record, const Image& picture) {
+                     for (const Detected& d : detect(detector, picture, session.device, score))
+                       results.push_back({.image_id = record.id,
+                                          .category = dataset.source_labels[size_t(d.label - 1)],
+                                          .box = d.box,
+                                          .score = d.score});
+                   });
   return results;
 }
 

@@ -8,7 +8,6 @@
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/evaluation.h"
-#include "cli/interrupt.h"
 #include "cli/photographs.h"
 #include "cli/run_record.h"
 #include "cli/segment_instances.h"
@@ -31,18 +30,14 @@ class Segmenter {
  public:
   virtual ~Segmenter() = default;
   virtual const std::vector<std::string>& classes() const = 0;
-  // Segments the photograph at `path`, lists what is found, and draws it on `picture`.
-  virtual void segment(const std::string& path, Image& picture) = 0;
+  virtual void segment(const Image& photograph) = 0;
+  // What segment() found: lists it, writes its files and draws it.
+  virtual void keep(const std::string& path, Image& picture) = 0;
   virtual void write_files() {}  // of all photographs
-  // Segments the data set and tells how well; problems as write_class_maps tells them.
-  virtual void segment(const Dataset& dataset, RunRecord& record,
-                       std::vector<std::string>& problems) = 0;
+  virtual void segment(const Dataset& dataset, std::vector<std::string>& problems) = 0;
+  // How well it did.
+  virtual void evaluate(const Dataset& dataset, RunRecord& record) = 0;
 };
-
-void check_usable(const Dataset& dataset, const std::vector<std::string>& problems) {
-  check(problems.size() < dataset.records.size(), "none of the ", dataset.records.size(),
-        " pictures could be used: ", problems.front());
-}
 
 class InstanceSegmenter : public Segmenter {
  public:
@@ -53,22 +48,24 @@ class InstanceSegmenter : public Segmenter {
     return network_.card.detector.classes;
   }
 
-  void segment(const std::string& path, Image& picture) override {
-    const auto found = bbam::segment(network_, picture, session_.device, {o_.score, o_.threshold});
-    for (const SegmentedObject& object : found) {
+  void segment(const Image& photograph) override {
+    found_ = bbam::segment(network_, photograph, session_.device, {o_.score, o_.threshold});
+  }
+  void keep(const std::string& path, Image& picture) override {
+    for (const SegmentedObject& object : found_) {
       results_.push_back(instance_of(stem_of(path), object.label, object));
       session_.out << fmt::format("{}  {:<14} {:.3f}  {} pixels\n", path,
                                   classes()[size_t(object.label - 1)], object.score,
                                   rle_area(*results_.back().mask));
     }
-    draw_objects(picture, found, classes());
+    draw_objects(picture, found_, classes());
   }
   void write_files() override { write_results(o_.out + "/instances.json", results_); }
 
-  void segment(const Dataset& dataset, RunRecord& record,
-               std::vector<std::string>& problems) override {
+  void segment(const Dataset& dataset, std::vector<std::string>& problems) override {
     results_ = segment_all(network_, dataset, session_, {o_.data_score, o_.threshold}, problems);
-    check_usable(dataset, problems);
+  }
+  void evaluate(const Dataset& dataset, RunRecord& record) override {
     const InstanceScores scores = evaluate_instances(dataset, results_);
     const Table table = table_of(scores, dataset);
     session_.out << table;
@@ -81,6 +78,7 @@ class InstanceSegmenter : public Segmenter {
   const Options& o_;
   Session& session_;
   LoadedMaskRcnn network_;
+  std::vector<SegmentedObject> found_;
   std::vector<Instance> results_;
 };
 
@@ -91,20 +89,23 @@ class SemanticSegmenter : public Segmenter {
 
   const std::vector<std::string>& classes() const override { return network_.card.classes; }
 
-  void segment(const std::string& path, Image& picture) override {
-    const Image map = class_map_of(network_, picture, session_.device, o_.semantic);
+  void segment(const Image& photograph) override {
+    found_ = class_map_of(network_, photograph, session_.device, o_.semantic);
+  }
+  void keep(const std::string& path, Image& picture) override {
+    const std::vector<uint8_t>& pixels = found_.pixels;
     for (size_t c = 0; c < classes().size(); ++c)
-      if (const auto count = std::count(map.pixels.begin(), map.pixels.end(), uint8_t(c + 1)))
+      if (const auto count = std::count(pixels.begin(), pixels.end(), uint8_t(c + 1)))
         session_.out << fmt::format("{}  {:<14} {} pixels\n", path, classes()[c], count);
     make_folder(folder());
-    write_label_png(folder() + "/" + stem_of(path) + ".png", map);
-    draw_class_map(picture, map);
+    write_label_png(folder() + "/" + stem_of(path) + ".png", found_);
+    draw_class_map(picture, found_);
   }
 
-  void segment(const Dataset& dataset, RunRecord& record,
-               std::vector<std::string>& problems) override {
+  void segment(const Dataset& dataset, std::vector<std::string>& problems) override {
     write_class_maps(network_, dataset, folder(), session_, o_.semantic, problems);
-    check_usable(dataset, problems);
+  }
+  void evaluate(const Dataset& dataset, RunRecord& record) override {
     const SemanticScores scores = evaluate_semantic(dataset, folder());
     const Table table = table_of(scores, dataset);
     session_.out << table;
@@ -118,30 +119,33 @@ class SemanticSegmenter : public Segmenter {
   const Options& o_;
   Session& session_;
   LoadedDeepLab network_;
+  Image found_;
 };
 
+// Options of the other kind of network would do nothing.
+void refuse(const std::vector<const char*>& names, const Options& o, const Session& session) {
+  for (const char* name : names)
+    check(session.given.count(name) == 0, "--", name, ": is not for the kind of network that ",
+          o.weights, " holds");
+}
+
 std::unique_ptr<Segmenter> segmenter_of(const Options& o, Session& session) {
-  if (read_safetensors(o.weights).metadata.count(kDeepLabKey) > 0)
+  if (read_safetensors(o.weights).metadata.count(kDeepLabKey) > 0) {
+    refuse({"score", "data-score", "threshold"}, o, session);
     return std::make_unique<SemanticSegmenter>(o, session);
+  }
+  refuse({"scales", "flip", "crf"}, o, session);
   return std::make_unique<InstanceSegmenter>(o, session);
 }
 
 void segment_files(const Options& o, Segmenter& segmenter, Session& session, RunRecord& record) {
-  size_t bad = 0;
-  for (const std::string& path : o.images) {
-    stop_if_interrupted("stopped");
-    try {
-      Image picture = read_image(path);
-      segmenter.segment(path, picture);
-      record.input(path);
-      write_jpeg(drawn_path(o.out, path), picture);
-    } catch (const Error& error) {
-      session.warn(error.what());
-      ++bad;
-    }
-  }
-  check(bad < o.images.size(), "none of the ", o.images.size(), " pictures could be used");
-  if (bad > 0) session.warn(join(bad, " of ", o.images.size(), " pictures were passed over"));
+  const auto find = [&](const std::string&, const Image& picture) { segmenter.segment(picture); };
+  const auto keep = [&](const std::string& path, Image& picture) {
+    record.input(path);
+    segmenter.keep(path, picture);
+    write_jpeg(drawn_path(o.out, path), picture);
+  };
+  for_each_photograph(o.images, session, find, keep);
   segmenter.write_files();
 }
 
@@ -151,8 +155,9 @@ void segment_data(const Options& o, Segmenter& segmenter, Session& session, RunR
   const Dataset dataset = open_dataset(data, session);
   record.input(data.data);
   std::vector<std::string> problems;
-  segmenter.segment(dataset, record, problems);
-  warn_of(problems, session);
+  segmenter.segment(dataset, problems);
+  tell_problems(problems, dataset, data.data, session);
+  segmenter.evaluate(dataset, record);
   const int64_t passed_over = dataset.pictures_passed_over + int64_t(problems.size());
   record.results()["pictures_passed_over"] = passed_over;
   warn_of_passed_over(passed_over, session);
@@ -170,11 +175,14 @@ void add_options(Command& command, Options& o) {
       .one_of({"auto", "voc", "coco"});
   command.option("--split", o.data.split, "of --data");
   command.option("--out,-o", o.out, "folder for drawn pictures, masks and run.json").required();
-  command.option("--score", o.score, "least score of objects that are listed and drawn")
+  command.option("--score", o.score, "objects: least score of what is listed and drawn")
       .between(0, 1);
-  command.option("--data-score", o.data_score, "least score with --data, where AP wants low ones")
+  command
+      .option("--data-score", o.data_score,
+              "objects: least score with --data, where AP wants low ones")
       .between(0, 1);
-  command.option("--threshold", o.threshold, "probability above which a pixel is in an object")
+  command
+      .option("--threshold", o.threshold, "objects: probability above which a pixel is in the mask")
       .between(0, 1);
   command
       .option("--scales", o.semantic.inference.scales,

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/draw.h"
-#include "cli/interrupt.h"
+#include "cli/photographs.h"
 #include "datasets/mask_metrics.h"
 #include "segmenters/paste_masks.h"
 
@@ -37,20 +37,12 @@ std::vector<Instance> segment_all(LoadedMaskRcnn& network, const Dataset& datase
                                   const InstanceOptions& options,
                                   std::vector<std::string>& problems) {
   std::vector<Instance> results;
-  Progress progress = session.progress("segmenting", int64_t(dataset.records.size()));
-  int64_t done = 0;
-  for (const Record& record : dataset.records) {
-    stop_if_interrupted("stopped after ", done, " pictures");
-    try {
-      const Image picture = read_picture(record);
-      for (const SegmentedObject& object : segment(network, picture, session.device, options))
-        results.push_back(
-            instance_of(record.id, dataset.source_labels[size_t(object.label - 1)], object));
-    } catch (const Error& error) {
-      problems.push_back(error.what());
-    }
-    progress.update(++done);
-  }
+  for_each_picture(
+      dataset, "segmenting", session, problems, [&](const Record& record, const Image& picture) {
+        for (const auto& object : segment(network, picture, session.device, options))
+          results.push_back(
+              instance_of(record.id, dataset.source_labels[size_t(object.label - 1)], object));
+      });
   return results;
 }
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "cli/draw.h"
-#include "cli/interrupt.h"
 #include "cli/label_store.h"
+#include "cli/photographs.h"
 #include "datasets/transforms.h"
 #include "segmenters/class_map.h"
 #include "tensor/files.h"
@@ -32,20 +32,16 @@ void write_class_maps(LoadedDeepLab& network, const Dataset& dataset, const std:
     check(source >= 1 && source < kVoid, "the data set calls a class ", source,
           ", which does not fit a label map");
   make_folder(folder);
-  Progress progress = session.progress("segmenting", int64_t(dataset.records.size()));
-  int64_t done = 0;
-  for (const Record& record : dataset.records) {
-    stop_if_interrupted("stopped after ", done, " pictures");
-    try {
-      Image map = class_map_of(network, read_picture(record), session.device, options);
-      for (uint8_t& value : map.pixels)
-        if (value != 0) value = uint8_t(dataset.source_labels[size_t(value) - 1]);
-      write_label_png(folder + "/" + stored_name(record.id) + ".png", map);
-    } catch (const Error& error) {
-      problems.push_back(error.what());
-    }
-    progress.update(++done);
-  }
+  Image map;
+  const auto find = [&](const Record&, const Image& picture) {
+    map = class_map_of(network, picture, session.device, options);
+    for (uint8_t& value : map.pixels)
+      if (value != 0) value = uint8_t(dataset.source_labels[size_t(value) - 1]);
+  };
+  const auto keep = [&](const Record& record, const Image&) {
+    write_label_png(folder + "/" + stored_name(record.id) + ".png", map);
+  };
+  for_each_picture(dataset, "segmenting", session, problems, find, keep);
 }
 
 void draw_class_map(Image& picture, const Image& map) {

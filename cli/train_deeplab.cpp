@@ -1,7 +1,5 @@
 // bbam train deeplab: DeepLab-v2 from class maps of a data set, of filled boxes, or of pseudo
 // labels (METHOD B5).
-#include <fmt/format.h>
-
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/deeplab_file.h"
@@ -40,7 +38,6 @@ class DeepLabTrainee : public Trainee {
         deeplab_parameter_groups(model_, {.weight_decay = run.weight_decay}), run.momentum);
   }
 
-  std::string name() const override { return kName; }
   Module& network() override { return model_; }
   Optimizer& optimizer() override { return *optimizer_; }
   std::map<std::string, std::string> metadata() const override { return to_metadata(card_); }
@@ -63,7 +60,7 @@ class DeepLabTrainee : public Trainee {
     o.scales = run_.crop_scales;
     o.seed = seed_;
     o.workers = run_.workers;
-    loader_ = std::make_unique<CropLoader>(dataset_, class_maps_of(dataset_), o, next);
+    loader_ = std::make_unique<CropLoader>(dataset_, o, next);
   }
   // Steps, since each takes several batches of the loader.
   int64_t batches_per_epoch() const override {
@@ -80,11 +77,8 @@ class DeepLabTrainee : public Trainee {
     }
     return last;
   }
-  std::vector<double> step(double rate, StepSeed seed) override {
-    const StepValues values = train_step(model_, *optimizer_, batches_, rate, seed.step);
-    std::vector<double> row{values.total};
-    row.insert(row.end(), values.terms.begin(), values.terms.end());
-    return row;
+  StepValues step(double rate, StepSeed seed) override {
+    return train_step(model_, *optimizer_, batches_, rate, seed.step);
   }
 
  private:
@@ -142,17 +136,10 @@ void add_train_deeplab(Program& program) {
       "The rate falls with (1 - step / steps)^0.9. Ctrl-C saves a checkpoint; --resume, with the\n"
       "same options, then gives the same bytes as a run that was not stopped.");
   command.action([o](Session& session) {
-    RunRecord record(session);
-    Dataset dataset = open_dataset(o->data, session, true);
-    record.input(o->data.data);
-    if (!o->loop.init.empty()) record.input(o->loop.init);
-    refuse_to_overwrite(o->loop, kName);
-    set_masks(dataset, o->masks);
-    DeepLabTrainee trainee(dataset, *o, session);
-    const TrainResult result = train(trainee, dataset, o->loop, session, record);
-    record.write(o->loop.out + "/run.json");
-    session.out << fmt::format("{} steps in {}: {}\n", result.steps,
-                               format_duration(result.seconds), result.weights);
+    run_training(o->data, o->loop, kName, true, session, [&](Dataset& dataset) {
+      set_masks(dataset, o->masks);
+      return std::make_unique<DeepLabTrainee>(dataset, *o, session);
+    });
   });
 }
 

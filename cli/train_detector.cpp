@@ -27,7 +27,6 @@ class DetectorTrainee : public DetectionTrainee {
     model_.set_training(true);
   }
 
-  std::string name() const override { return kName; }
   Module& network() override { return model_; }
   std::map<std::string, std::string> metadata() const override { return to_metadata(card_); }
   std::vector<std::string> loss_names() const override {
@@ -35,8 +34,9 @@ class DetectorTrainee : public DetectionTrainee {
   }
 
  protected:
-  StepLosses losses(const DetectorBatch& input, const Batch&, StepSeed seed) override {
-    return step_losses(model_.training_losses(input.images, input.frames, input.truth, seed));
+  StepValues train_on(const DetectorBatch& input, const Batch&, double rate,
+                      StepSeed seed) override {
+    return train_step(model_, optimizer(), input, rate, seed);
   }
 
  private:
@@ -68,18 +68,13 @@ int64_t DetectionTrainee::load() {
   return batch_.step;
 }
 
-std::vector<double> DetectionTrainee::step(double rate, StepSeed seed) {
+StepValues DetectionTrainee::step(double rate, StepSeed seed) {
   DetectorBatch input{batch_.images.to(device_), {}, {}};
   for (size_t i = 0; i < batch_.sizes.size(); ++i) {
     input.frames.push_back({.height = batch_.sizes[i].height, .width = batch_.sizes[i].width});
     input.truth.push_back({batch_.boxes[i], batch_.labels[i]});
   }
-  const StepValues values = train_step(
-      network(), *optimizer_, [&](int64_t) { return losses(input, batch_, seed); }, rate,
-      seed.step);
-  std::vector<double> row{values.total};
-  row.insert(row.end(), values.terms.begin(), values.terms.end());
-  return row;
+  return train_on(input, batch_, rate, seed);
 }
 
 int test_side(const DetectorTraining& o) {
@@ -171,17 +166,11 @@ void add_train_detector(Program& program) {
       "with 0.00125. Ctrl-C saves a checkpoint; --resume, with the same options, then gives the\n"
       "same bytes as a run that was not stopped.");
   command.action([o](Session& session) {
-    RunRecord record(session);
-    const Dataset dataset = open_dataset(o->data, session, false);
-    record.input(o->data.data);
-    if (!o->loop.init.empty()) record.input(o->loop.init);
     check_options(o->training);
-    refuse_to_overwrite(o->loop, kName);
-    DetectorTrainee trainee(dataset, o->detector, o->loop.init, o->training, session);
-    const TrainResult result = train(trainee, dataset, o->loop, session, record);
-    record.write(o->loop.out + "/run.json");
-    session.out << fmt::format("{} steps in {}: {}\n", result.steps,
-                               format_duration(result.seconds), result.weights);
+    run_training(o->data, o->loop, kName, false, session, [&](const Dataset& dataset) {
+      return std::make_unique<DetectorTrainee>(dataset, o->detector, o->loop.init, o->training,
+                                               session);
+    });
   });
 }
 

@@ -41,11 +41,12 @@ class DetectionTrainee : public Trainee {
   int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
   const std::vector<std::string>& problems() const override { return loader_->problems(); }
   int64_t load() override;
-  std::vector<double> step(double rate, StepSeed seed) override;
+  StepValues step(double rate, StepSeed seed) override;
 
  protected:
-  // Of the network on the batch that was loaded; in the order of loss_names().
-  virtual StepLosses losses(const DetectorBatch& input, const Batch& batch, StepSeed seed) = 0;
+  // One step of the network on the batch that was loaded.
+  virtual StepValues train_on(const DetectorBatch& input, const Batch& batch, double rate,
+                              StepSeed seed) = 0;
   // Moves the network to the session's device, and begins to optimise it; once its first weights
   // are there.
   void optimise(Module& network);

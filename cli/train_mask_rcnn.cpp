@@ -1,7 +1,5 @@
 // bbam train mask-rcnn: Mask R-CNN from the masks of a data set, of filled boxes, or of pseudo
 // labels (BBAM, section 3.4; METHOD A11, B1).
-#include <fmt/format.h>
-
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/mask_rcnn_file.h"
@@ -55,7 +53,6 @@ class MaskRcnnTrainee : public DetectionTrainee {
     model_.set_training(true);
   }
 
-  std::string name() const override { return kName; }
   Module& network() override { return model_; }
   std::map<std::string, std::string> metadata() const override { return to_metadata(card_); }
   std::vector<std::string> loss_names() const override {
@@ -63,9 +60,9 @@ class MaskRcnnTrainee : public DetectionTrainee {
   }
 
  protected:
-  StepLosses losses(const DetectorBatch& input, const Batch& batch, StepSeed seed) override {
-    return step_losses(
-        model_.training_losses(input.images, input.frames, input.truth, batch.masks, seed));
+  StepValues train_on(const DetectorBatch& input, const Batch& batch, double rate,
+                      StepSeed seed) override {
+    return train_step(model_, optimizer(), {input, batch.masks}, rate, seed);
   }
 
  private:
@@ -99,18 +96,11 @@ void add_train_mask_rcnn(Program& program) {
       "--masks LABELS. Ctrl-C saves a checkpoint; --resume, with the same options, then gives the\n"
       "same bytes as a run that was not stopped.");
   command.action([o](Session& session) {
-    RunRecord record(session);
-    Dataset dataset = open_dataset(o->data, session, false);
-    record.input(o->data.data);
-    if (!o->loop.init.empty()) record.input(o->loop.init);
     check_options(o->training);
-    refuse_to_overwrite(o->loop, kName);
-    set_masks(dataset, o->masks);
-    MaskRcnnTrainee trainee(dataset, *o, session);
-    const TrainResult result = train(trainee, dataset, o->loop, session, record);
-    record.write(o->loop.out + "/run.json");
-    session.out << fmt::format("{} steps in {}: {}\n", result.steps,
-                               format_duration(result.seconds), result.weights);
+    run_training(o->data, o->loop, kName, false, session, [&](Dataset& dataset) {
+      set_masks(dataset, o->masks);
+      return std::make_unique<MaskRcnnTrainee>(dataset, *o, session);
+    });
   });
 }
 

@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "cli/data_options.h"
 #include "cli/interrupt.h"
+#include "cli/run_record.h"
 #include "cli/train_settings.h"
 #include "layers/checkpoint.h"
 #include "layers/safetensors.h"
@@ -36,10 +36,18 @@ std::string log_until(const std::string& log, int64_t steps) {
   return end == std::string::npos ? log : log.substr(0, end);
 }
 
+struct TrainResult {
+  std::string weights;
+  int64_t steps = 0;
+  double seconds = 0;  // of all legs, where it was resumed
+  int64_t pictures_left_out = 0;
+};
+
 class Loop {
  public:
-  Loop(Trainee& trainee, const Dataset& dataset, const LoopOptions& options, Session& session)
-      : trainee_(trainee), options_(options), session_(session) {
+  Loop(Trainee& trainee, const std::string& name, const Dataset& dataset,
+       const LoopOptions& options, Session& session)
+      : trainee_(trainee), name_(name), options_(options), session_(session) {
     make_folder(options.out);
     settings_ = training_settings(session, dataset, options.init);
     log_ = "step,rate,total";
@@ -69,14 +77,14 @@ class Loop {
         save_checkpoint();
     }
     save_checkpoint();
-    const std::string weights = path(weights_file(trainee_.name()));
+    const std::string weights = path(weights_file(name_));
     write_safetensors(weights, named_tensors(trainee_.network()), trainee_.metadata());
     return {weights, total_, seconds_so_far(), int64_t(trainee_.problems().size())};
   }
 
  private:
   void one_step(double rate, Progress& progress) {
-    std::vector<double> losses;
+    StepValues losses;
     try {
       losses = trainee_.step(rate, {.seed = session_.seed, .step = step_});
     } catch (const Error& error) {
@@ -85,10 +93,10 @@ class Loop {
       fail(error.what(), "; ", what_is_kept());
     }
     ++step_;
-    log_ += fmt::format("{},{:.6g}", step_, rate);
-    for (const double loss : losses) log_ += fmt::format(",{:.6g}", loss);
+    log_ += fmt::format("{},{:.6g},{:.6g}", step_, rate, losses.total);
+    for (const double loss : losses.terms) log_ += fmt::format(",{:.6g}", loss);
     log_ += "\n";
-    smoothed_ = smoothed_ < 0 ? losses[0] : 0.95 * smoothed_ + 0.05 * losses[0];
+    smoothed_ = smoothed_ < 0 ? losses.total : 0.95 * smoothed_ + 0.05 * losses.total;
     progress.update(step_, fmt::format("loss {:.3f}", smoothed_));
   }
 
@@ -175,6 +183,7 @@ class Loop {
   std::string path(const std::string& name) const { return options_.out + "/" + name; }
 
   Trainee& trainee_;
+  const std::string& name_;
   const LoopOptions& options_;
   Session& session_;
   Settings settings_;
@@ -184,8 +193,7 @@ class Loop {
   std::string log_;
 };
 
-}  // namespace
-
+// Nothing that was trained is overwritten unless that is asked for.
 void refuse_to_overwrite(const LoopOptions& options, const std::string& name) {
   const auto there = [&](const std::string& file) {
     return std::filesystem::exists(options.out + "/" + file);
@@ -201,15 +209,25 @@ void refuse_to_overwrite(const LoopOptions& options, const std::string& name) {
           "with --out");
 }
 
-TrainResult train(Trainee& trainee, const Dataset& dataset, const LoopOptions& options,
-                  Session& session, RunRecord& record) {
-  TrainResult result = Loop(trainee, dataset, options, session).run();
-  result.pictures_left_out += dataset.pictures_passed_over;
+}  // namespace
+
+void run_training(const DataOptions& data, const LoopOptions& options, const std::string& name,
+                  bool keep_images_without_objects, Session& session, const MakeTrainee& make) {
+  RunRecord record(session);
+  Dataset dataset = open_dataset(data, session, keep_images_without_objects);
+  record.input(data.data);
+  if (!options.init.empty()) record.input(options.init);
+  refuse_to_overwrite(options, name);
+  const std::unique_ptr<Trainee> trainee = make(dataset);
+  const TrainResult result = Loop(*trainee, name, dataset, options, session).run();
+  const int64_t left_out = dataset.pictures_passed_over + result.pictures_left_out;
   record.add_seconds(session.command, result.seconds);
   record.results()["steps"] = result.steps;
-  record.results()["pictures_left_out"] = result.pictures_left_out;
-  warn_of_passed_over(result.pictures_left_out, session);
-  return result;
+  record.results()["pictures_left_out"] = left_out;
+  warn_of_passed_over(left_out, session);
+  record.write(options.out + "/run.json");
+  session.out << fmt::format("{} steps in {}: {}\n", result.steps, format_duration(result.seconds),
+                             result.weights);
 }
 
 void add_loop_options(Command& command, LoopOptions& o, const std::string& init_help) {

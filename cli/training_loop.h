@@ -1,17 +1,16 @@
 // The loop around the training of any network: learning rate, log, checkpoints. Stopped and
 // resumed, it gives the same bytes as a run that was not.
 #pragma once
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "autograd/optimizer.h"
 #include "autograd/schedule.h"
-#include "cli/command.h"
-#include "cli/run_record.h"
-#include "datasets/dataset.h"
+#include "cli/data_options.h"
 #include "detectors/sampler.h"
-#include "layers/module.h"
+#include "layers/train_step.h"
 
 namespace bbam {
 
@@ -31,7 +30,6 @@ class Trainee {
  public:
   virtual ~Trainee() = default;
 
-  virtual std::string name() const = 0;  // OUT/NAME.safetensors
   virtual Module& network() = 0;
   virtual Optimizer& optimizer() = 0;
   // Kept with the weights, and in checkpoints: all that is needed to run the network.
@@ -48,28 +46,20 @@ class Trainee {
   // Takes the next batch; returns its number, which runs ahead of the steps where a batch had no
   // usable picture.
   virtual int64_t load() = 0;
-  // One step on that batch. Total and the losses of loss_names(). Throws Error, and changes
-  // nothing, when one of them or a gradient is not finite.
-  virtual std::vector<double> step(double rate, StepSeed seed) = 0;
+  // One step on that batch; terms in the order of loss_names(). Throws Error, and changes nothing,
+  // when a loss or a gradient is not finite.
+  virtual StepValues step(double rate, StepSeed seed) = 0;
 };
 
-struct TrainResult {
-  std::string weights;  // OUT/NAME.safetensors
-  int64_t steps = 0;
-  double seconds = 0;  // of all legs, where it was resumed
-  int64_t pictures_left_out = 0;
-};
-
-// Throws Error where OUT holds a training that is not to be resumed: nothing that was trained is
-// overwritten unless that is asked for.
-void refuse_to_overwrite(const LoopOptions& options, const std::string& name);
-
-// Writes OUT/NAME.safetensors, OUT/checkpoint.safetensors (network, optimiser, step and settings,
-// from which --resume goes on byte for byte) and OUT/log.csv. `dataset` is what is trained on; its
-// content is among the settings. Throws Interrupted on Ctrl-C, after a checkpoint if any step was
-// made. Throws Error where OUT holds a training of other settings; and when a loss is not finite,
-// leaving the last checkpoint.
-TrainResult train(Trainee& trainee, const Dataset& dataset, const LoopOptions& options,
-                  Session& session, RunRecord& record);
+// What every training command does: reads the data set, has the trainee made of it, trains it, and
+// says so. Writes OUT/NAME.safetensors, OUT/checkpoint.safetensors (network, optimiser, step and
+// settings, from which --resume goes on byte for byte), OUT/log.csv and OUT/run.json. Throws
+// Interrupted on Ctrl-C, after a checkpoint if any step was made. Throws Error where OUT holds a
+// training that is not to be resumed, since nothing that was trained is overwritten unless that is
+// asked for, or one of other settings; and when a loss is not finite, leaving the last checkpoint.
+// What `make` gives must not outlive the data set, which it may change.
+using MakeTrainee = std::function<std::unique_ptr<Trainee>(Dataset& dataset)>;
+void run_training(const DataOptions& data, const LoopOptions& options, const std::string& name,
+                  bool keep_images_without_objects, Session& session, const MakeTrainee& make);
 
 }  // namespace bbam

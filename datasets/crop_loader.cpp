@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "datasets/batch_stream.h"
 #include "datasets/epoch.h"
@@ -54,32 +53,14 @@ void copy_crop(const T* scaled, const Crop& crop, int channels, int crop_px, T* 
 
 }  // namespace
 
-ClassMapReader class_maps_of(const Dataset& dataset) {
-  return [&dataset](const Record& record) { return read_class_map(dataset, record); };
-}
-
-ClassMapReader class_maps_in(const std::string& folder, const Dataset& dataset) {
-  check(std::filesystem::is_directory(folder), folder,
-        ": no such folder; expected class maps ID.png");
-  return [folder, &dataset](const Record& record) {
-    const Record with_map{.image_path = record.image_path,
-                          .width = record.width,
-                          .height = record.height,
-                          .class_map_path = folder + "/" + record.id + ".png"};
-    return read_class_map(dataset, with_map);
-  };
-}
-
 struct CropLoader::Work {
   const Dataset& dataset;
-  const ClassMapReader class_maps;
   const CropLoaderOptions options;
   const int64_t batches_per_epoch;
   BatchStream<CropBatch> stream;
 
-  Work(const Dataset& data, ClassMapReader reader, const CropLoaderOptions& loader_options,
-       int64_t first_step)
-      : dataset(data), class_maps(std::move(reader)), options(loader_options),
+  Work(const Dataset& data, const CropLoaderOptions& loader_options, int64_t first_step)
+      : dataset(data), options(loader_options),
         batches_per_epoch((int64_t(data.records.size()) + options.batch_size - 1) /
                           options.batch_size),
         stream([this](int64_t step) { return make(step); }, first_step, batches_per_epoch,
@@ -109,10 +90,7 @@ struct CropLoader::Work {
   void add(size_t index, const Random& random, CropBatch& batch, std::vector<Tensor>& images,
            std::vector<uint8_t>& labels) const {
     const Record& record = dataset.records[index];
-    const Image picture = read_picture(record), map = class_maps(record);
-    check(map.size() == picture.size() && map.channels == 1, record.image_path,
-          ": its class map has ", map.width, " x ", map.height, " pixels of ", map.channels,
-          " channels; expected ", picture.width, " x ", picture.height, " of 1");
+    const Image picture = read_picture(record), map = read_class_map(dataset, record);
     const Crop crop = draw_crop(record.size(), options, random);
     const Tensor scaled = to_bgr_tensor(resize_bilinear(picture, crop.scaled), options.mean);
     const Image scaled_map = resize_nearest(map, crop.scaled);
@@ -129,13 +107,12 @@ struct CropLoader::Work {
   }
 };
 
-CropLoader::CropLoader(const Dataset& dataset, ClassMapReader class_maps,
-                       const CropLoaderOptions& options, int64_t first_step) {
+CropLoader::CropLoader(const Dataset& dataset, const CropLoaderOptions& options,
+                       int64_t first_step) {
   check(!dataset.records.empty(), "crop loader: the data set has no pictures");
   check(first_step >= 0, "crop loader: first step ", first_step, "; expected 0 or more");
-  check(bool(class_maps), "crop loader: no reader of class maps");
   check_options(options);
-  work_ = std::make_unique<Work>(dataset, std::move(class_maps), options, first_step);
+  work_ = std::make_unique<Work>(dataset, options, first_step);
 }
 
 CropLoader::~CropLoader() = default;

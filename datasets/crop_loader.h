@@ -1,11 +1,10 @@
 // Training batches for semantic segmentation (METHOD B5): pictures and class maps, scaled, cropped
 // and mirrored together, prepared by worker threads.
 //
-// What batch `step` holds is a pure function of the data set, the class maps, the options and the
-// step, as in loader.h. Pictures come once an epoch, in another order each epoch; the last batch of
-// an epoch may be smaller. Epochs follow each other without end.
+// Class maps are those that read_class_map gives. What batch `step` holds is a pure function of the
+// data set, the options and the step, as in loader.h. Pictures come once an epoch, in another order
+// each epoch; the last batch of an epoch may be smaller. Epochs follow each other without end.
 #pragma once
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,16 +13,6 @@
 #include "datasets/transforms.h"
 
 namespace bbam {
-
-// The class map of a record: one channel of the picture's size, 0 ground, 1 .. C, kVoid. Called by
-// several threads at once. Throws Error where there is none.
-using ClassMapReader = std::function<Image(const Record&)>;
-
-// Of the data set itself (read_class_map). The data set must outlive the reader.
-ClassMapReader class_maps_of(const Dataset& dataset);
-// FOLDER/ID.png, such as pseudo labels: values are those that the data set's files call the
-// classes, 0 ground, 255 void. The data set must outlive the reader. Throws Error for no folder.
-ClassMapReader class_maps_in(const std::string& folder, const Dataset& dataset);
 
 // METHOD B5.
 struct CropLoaderOptions {
@@ -63,8 +52,8 @@ struct CropBatch {
 class CropLoader {
  public:
   // The data set must outlive the loader. Throws Error on options that make no sense.
-  CropLoader(const Dataset& dataset, ClassMapReader class_maps,
-             const CropLoaderOptions& options = {}, int64_t first_step = 0);
+  explicit CropLoader(const Dataset& dataset, const CropLoaderOptions& options = {},
+                      int64_t first_step = 0);
   ~CropLoader();
 
   // The batch of the next step. A picture that cannot be used (it or its class map is unreadable,

@@ -106,4 +106,9 @@ TEST_CASE("segment: class maps of a split, their figures, and those of single ph
   CHECK(read_label_png(f.folder.path("one/SegmentationClass/" + first.id + ".png")).pixels ==
         class_map_of(network, read_picture(first), kCpu, {}).pixels);
   CHECK(read_image(f.folder.path("one/" + first.id + ".jpg")).size() == first.size());
+  CHECK(is_error(segment({first.image_path, "--out", out, "--score", "0.5"}), "--score: is not"));
+  // What cannot be written ends it, and is no fault of the photograph.
+  std::filesystem::create_directories(f.folder.path("full/" + first.id + ".jpg/x"));
+  CHECK(is_error(segment({first.image_path, "--out", f.folder.path("full")}),
+                 first.id + ".jpg: could not be written"));
 }

@@ -10,6 +10,7 @@
 #include "datasets/mask_metrics.h"
 #include "datasets/shapes.h"
 #include "tests/cli/explain_fixture.h"
+#include "tests/cli/tiny_training.h"
 
 using namespace bbam;
 using bbam::test::CommandResult;
@@ -28,47 +29,11 @@ struct Fixture {
   Fixture() { write_shapes(data, {.train = 4, .val = 2, .width = 96, .height = 72}); }
 
   CommandResult train(const std::string& out, const std::vector<std::string>& more = {}) const {
-    return run_command(test::with({"train",
-                                   "mask-rcnn",
-                                   "--data",
-                                   data,
-                                   "--out",
-                                   folder.path(out),
-                                   "--masks",
-                                   "truth",
-                                   "--mask-loss",
-                                   "plain",
-                                   "--depth",
-                                   "18",
-                                   "--stem-width",
-                                   "8",
-                                   "--norm",
-                                   "group",
-                                   "--freeze-stages",
-                                   "0",
-                                   "--fpn-channels",
-                                   "16",
-                                   "--head-width",
-                                   "32",
-                                   "--mask-width",
-                                   "8",
-                                   "--anchor-sizes",
-                                   "16,32,64,96,128",
-                                   "--rois-per-image",
-                                   "32",
-                                   "--train-proposals",
-                                   "64",
-                                   "--test-proposals",
-                                   "64",
-                                   "--short-sides",
-                                   "64",
-                                   "--long-side",
-                                   "128",
-                                   "--steps",
-                                   "4",
-                                   "--seed",
-                                   "5"},
-                                  more));
+    return run_command(test::with(
+        test::with(
+            test::tiny_training("mask-rcnn", data, folder.path(out)),
+            {"--masks", "truth", "--mask-loss", "plain", "--mask-width", "8", "--steps", "4"}),
+        more));
   }
   std::string weights(const std::string& run) const {
     return folder.path(run + "/mask_rcnn.safetensors");
@@ -176,6 +141,9 @@ TEST_CASE("segment: photographs, one of them bad; a detector has no masks") {
   test::write_disc_detector(detector);
   CHECK(is_error(run_command({"segment", "--weights", detector, picture, "--out", out}),
                  "detector without masks"));
+  CHECK(is_error(
+      run_command({"segment", "--weights", f.weights("run"), picture, "--out", out, "--crf"}),
+      "--crf: is not"));
   // A Mask R-CNN is a detector too.
   CHECK(run_command({"detect", "--weights", f.weights("run"), picture}).status == 0);
 }

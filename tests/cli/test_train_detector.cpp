@@ -12,68 +12,14 @@
 #include "cli/interrupt.h"
 #include "datasets/shapes.h"
 #include "tensor/files.h"
-#include "tests/temp_folder.h"
+#include "tests/cli/explain_fixture.h"
+#include "tests/cli/tiny_training.h"
 
 using namespace bbam;
+using test::tiny_training;
+using test::with;
 
 namespace {
-
-// A detector that trains in seconds, on pictures to match.
-std::vector<std::string> tiny_training(const std::string& data, const std::string& out) {
-  return {"train",
-          "detector",
-          "--data",
-          data,
-          "--out",
-          out,
-          "--depth",
-          "18",
-          "--stem-width",
-          "8",
-          "--norm",
-          "group",
-          "--freeze-stages",
-          "0",
-          "--fpn-channels",
-          "16",
-          "--head-width",
-          "32",
-          "--anchor-sizes",
-          "16,32,64,96,128",
-          "--rois-per-image",
-          "32",
-          "--train-proposals",
-          "64",
-          "--test-proposals",
-          "64",
-          "--batch",
-          "2",
-          "--short-sides",
-          "64,72",
-          "--long-side",
-          "128",
-          "--steps",
-          "6",
-          "--checkpoint-every",
-          "3",
-          "--seed",
-          "5"};
-}
-
-// The arguments with these options added, or their values replaced.
-std::vector<std::string> with(std::vector<std::string> arguments,
-                              const std::vector<std::string>& more) {
-  for (size_t i = 0; i < more.size(); ++i) {
-    const auto found = std::find(arguments.begin(), arguments.end(), more[i]);
-    const bool replaces =
-        more[i].starts_with("--") && found != arguments.end() && i + 1 < more.size();
-    if (replaces)
-      *(found + 1) = more[++i];
-    else
-      arguments.push_back(more[i]);
-  }
-  return arguments;
-}
 
 int run(const std::vector<std::string>& arguments, const std::vector<std::string>& more,
         std::string* error = nullptr) {
@@ -114,12 +60,14 @@ TEST_CASE(
     return read_file(folder.path(run + "/detector.safetensors")) +
            read_file(folder.path(run + "/log.csv"));
   };
-  REQUIRE(run(tiny_training(data, folder.path("whole")), {"--threads", "2"}) == 0);
-  REQUIRE(run(tiny_training(data, folder.path("one")), {"--threads", "1", "--workers", "0"}) == 0);
+  REQUIRE(run(tiny_training("detector", data, folder.path("whole")), {"--threads", "2"}) == 0);
+  REQUIRE(run(tiny_training("detector", data, folder.path("one")),
+              {"--threads", "1", "--workers", "0"}) == 0);
   CHECK(bytes("whole") == bytes("one"));
 
   // Stopped behind step 3, and then twice before it has made another step.
-  const auto half = with(tiny_training(data, folder.path("half")), {"--checkpoint-every", "0"});
+  const auto half =
+      with(tiny_training("detector", data, folder.path("half")), {"--checkpoint-every", "0"});
   std::string error;
   CHECK(run_until(3, half, {}, &error) == 130);
   CHECK(error.find("stopped at step 3 of 6; go on with --resume") != std::string::npos);
@@ -140,7 +88,7 @@ TEST_CASE(
 TEST_CASE("train: what was trained is overwritten only where --resume asks for it") {
   const test::TempFolder folder;
   const std::string data = tiny_shapes(folder);
-  const auto training = tiny_training(data, folder.path("run"));
+  const auto training = tiny_training("detector", data, folder.path("run"));
   const std::string checkpoint = folder.path("run/checkpoint.safetensors");
   std::string error;
   CHECK(run_until(0, training, {}, &error) == 130);
@@ -167,16 +115,16 @@ TEST_CASE("train: a loss that is not finite leaves the last checkpoint as it is"
   const std::string data = tiny_shapes(folder);
   const std::vector<std::string> wild{"--lr", "1000", "--warmup", "0", "--steps", "60"};
   std::string error;
-  CHECK(run(tiny_training(data, folder.path("none")), with(wild, {"--checkpoint-every", "0"}),
-            &error) == 1);
+  CHECK(run(tiny_training("detector", data, folder.path("none")),
+            with(wild, {"--checkpoint-every", "0"}), &error) == 1);
   INFO(error);
   CHECK(error.find("the loss is not finite") != std::string::npos);
   CHECK(error.find("no checkpoint had been written") != std::string::npos);
   CHECK(!std::filesystem::exists(folder.path("none/checkpoint.safetensors")));
   CHECK(read_file(folder.path("none/log.csv")).starts_with("step,"));
 
-  CHECK(run(tiny_training(data, folder.path("some")), with(wild, {"--checkpoint-every", "1"}),
-            &error) == 1);
+  CHECK(run(tiny_training("detector", data, folder.path("some")),
+            with(wild, {"--checkpoint-every", "1"}), &error) == 1);
   const int64_t step = saved_step(folder.path("some"));
   CHECK(error.find(join(folder.path("some/checkpoint.safetensors"), " is as it was after step ",
                         step)) != std::string::npos);
@@ -185,7 +133,7 @@ TEST_CASE("train: a loss that is not finite leaves the last checkpoint as it is"
 TEST_CASE("train: a checkpoint whose description was tampered with is refused by name") {
   const test::TempFolder folder;
   const std::string data = tiny_shapes(folder), out = folder.path("run");
-  REQUIRE(run(tiny_training(data, out), {"--steps", "1"}) == 0);
+  REQUIRE(run(tiny_training("detector", data, out), {"--steps", "1"}) == 0);
   const std::string checkpoint = out + "/checkpoint.safetensors";
   const SafetensorsFile whole = read_safetensors(checkpoint);
   const auto refused = [&](const std::string& key, const std::string& value) {
@@ -193,7 +141,7 @@ TEST_CASE("train: a checkpoint whose description was tampered with is refused by
     metadata[key] = value;
     write_safetensors(checkpoint, whole.tensors, metadata);
     std::string message;
-    CHECK(run(tiny_training(data, out), {"--steps", "1", "--resume"}, &message) == 1);
+    CHECK(run(tiny_training("detector", data, out), {"--steps", "1", "--resume"}, &message) == 1);
     CHECK(message.find(checkpoint) != std::string::npos);
     return message;
   };
@@ -232,11 +180,11 @@ TEST_CASE("train: a run is resumed with the settings that it was begun with, or 
   const test::TempFolder folder;
   const std::string data = tiny_shapes(folder), out = folder.path("run");
   const std::string checkpoint = out + "/checkpoint.safetensors";
-  REQUIRE(run(tiny_training(data, out), {"--steps", "1"}) == 0);
+  REQUIRE(run(tiny_training("detector", data, out), {"--steps", "1"}) == 0);
   std::string error;
   const auto differs = [&](const std::vector<std::string>& more, const std::string& how) {
     const int status =
-        run(tiny_training(data, out), with({"--steps", "1", "--resume"}, more), &error);
+        run(tiny_training("detector", data, out), with({"--steps", "1", "--resume"}, more), &error);
     INFO(error);
     CHECK(status == 1);
     CHECK(error.find(checkpoint + ": was begun with " + how) != std::string::npos);
@@ -259,7 +207,7 @@ TEST_CASE("train: a run is resumed with the settings that it was begun with, or 
   differs({"--seed", "6"}, "seed '5', not '6'");
   // What does not change the bytes may: where the data lie, threads, how often to save.
   std::filesystem::rename(data, folder.path("moved"));
-  CHECK(run(tiny_training(folder.path("moved"), out),
+  CHECK(run(tiny_training("detector", folder.path("moved"), out),
             {"--steps", "1", "--resume", "--threads", "1", "--workers", "1", "--checkpoint-every",
              "9"}) == 0);
 
@@ -268,7 +216,7 @@ TEST_CASE("train: a run is resumed with the settings that it was begun with, or 
   old.metadata.erase("settings");
   for (auto& [name, tensor] : old.tensors) tensor = tensor.clone();
   write_safetensors(checkpoint, old.tensors, old.metadata);
-  const auto here = tiny_training(folder.path("moved"), out);
+  const auto here = tiny_training("detector", folder.path("moved"), out);
   CHECK(run(here, {"--steps", "1", "--resume", "--fpn-channels", "24"}, &error) == 1);
   CHECK(error.find("made with another architecture") != std::string::npos);
   CHECK(run(here, {"--steps", "1", "--resume", "--seed", "6"}, &error) == 1);
@@ -282,7 +230,8 @@ TEST_CASE("train: a picture that cannot be read is told, and resuming goes on be
   const std::string data = tiny_shapes(folder);
   write_file(data + "/JPEGImages/000002.jpg", "no picture");
   const auto training = [&](const std::string& out) {
-    return with(tiny_training(data, folder.path(out)), {"--batch", "1", "--steps", "12"});
+    return with(tiny_training("detector", data, folder.path(out)),
+                {"--batch", "1", "--steps", "12"});
   };
   const std::string list = data + "/ImageSets/Main/train.txt";
   write_file(list, read_file(list) + "gone\n");
@@ -302,7 +251,7 @@ TEST_CASE("train: a picture that cannot be read is told, and resuming goes on be
 TEST_CASE("train: a trained detector is read back whole, and detects") {
   const test::TempFolder folder;
   const std::string data = tiny_shapes(folder);
-  REQUIRE(run(tiny_training(data, folder.path("run")), {"--steps", "1"}) == 0);
+  REQUIRE(run(tiny_training("detector", data, folder.path("run")), {"--steps", "1"}) == 0);
   LoadedDetector detector = load_detector(folder.path("run/detector.safetensors"), kCpu);
   CHECK(detector.card.classes == shape_classes());
   CHECK(detector.card.short_side == 72);
@@ -318,7 +267,7 @@ TEST_CASE("train: wrong input gives one message and exit status 1") {
   const std::string data = tiny_shapes(folder), out = folder.path("run");
   std::string error;
   const auto complains = [&](const std::vector<std::string>& more, const std::string& about) {
-    const int status = run(tiny_training(data, out), more, &error);
+    const int status = run(tiny_training("detector", data, out), more, &error);
     INFO(error);
     CHECK(status == 1);
     CHECK(error.find(about) != std::string::npos);
@@ -344,7 +293,7 @@ TEST_CASE("train: wrong input gives one message and exit status 1") {
                     std::to_string(std::count(names.begin(), names.end(), '\n') + 2) +
                     " is not UTF-8");
   write_file(classes, names);
-  REQUIRE(run(tiny_training(data, out), {"--steps", "1"}) == 0);
+  REQUIRE(run(tiny_training("detector", data, out), {"--steps", "1"}) == 0);
   write_file(folder.path("run/checkpoint.safetensors"), "not a checkpoint");
   complains({"--resume"}, "checkpoint.safetensors");
   CHECK(run({"detect"}, {"--weights", folder.path("shapes/classes.txt"), "x.jpg"}, &error) == 1);

@@ -25,7 +25,6 @@ struct Pictures {
   explicit Pictures(int count) {
     dataset.classes = {"seven", "three"};
     dataset.source_labels = {7, 3};
-    std::filesystem::create_directory(folder.path("maps"));
     for (int i = 0; i < count; ++i)
       add(i, i % 3 == 0 ? ImageSize{24, 36} : ImageSize{41, 30 + i % 5});
   }
@@ -47,9 +46,6 @@ struct Pictures {
     }
     write_png(record.image_path, picture);
     write_label_png(record.class_map_path, in_file);
-    // The maps of the other folder have the classes exchanged.
-    for (uint8_t& value : in_file.pixels) value = value == 7 ? 3 : value == 3 ? 7 : value;
-    write_label_png(folder.path("maps/" + record.id + ".png"), in_file);
     dataset.records.push_back(record);
     pictures.push_back(picture);
     maps.push_back(map);
@@ -82,7 +78,7 @@ TEST_CASE(
   CHECK(options.flip_probability == 0.5);
   CHECK(options.mean.blue == kDeepLabMean.blue);
   const Pictures pictures(2);
-  CropLoader loader(pictures.dataset, class_maps_of(pictures.dataset));
+  CropLoader loader(pictures.dataset);
   const CropBatch batch = loader.next();
   CHECK(batch.images.shape() == Shape{2, 321, 321, 3});
   CHECK(batch.labels.shape() == Shape{2, 321, 321});
@@ -90,28 +86,27 @@ TEST_CASE(
 
 TEST_CASE("crop loader: workers and the step of the start change nothing") {
   const Pictures pictures(10);
-  const ClassMapReader maps = class_maps_of(pictures.dataset);
   CropLoaderOptions options = small_options();
   options.workers = 0;
-  CropLoader alone(pictures.dataset, maps, options);
+  CropLoader alone(pictures.dataset, options);
   std::vector<std::vector<double>> expected;
   for (int i = 0; i < 12; ++i) expected.push_back(contents(alone.next()));
   for (int workers : {1, 3}) {
     options.workers = workers;
     options.batches_ahead = 2 * workers;
-    CropLoader loader(pictures.dataset, maps, options);
+    CropLoader loader(pictures.dataset, options);
     for (int i = 0; i < 12; ++i) CHECK(contents(loader.next()) == expected[size_t(i)]);
   }
-  CropLoader resumed(pictures.dataset, maps, options, 7);
+  CropLoader resumed(pictures.dataset, options, 7);
   for (int i = 7; i < 12; ++i) CHECK(contents(resumed.next()) == expected[size_t(i)]);
   options.seed = 12;
-  CropLoader other(pictures.dataset, maps, options);
+  CropLoader other(pictures.dataset, options);
   CHECK(contents(other.next()) != expected[0]);
 }
 
 TEST_CASE("crop loader: epochs are complete, in another order each, and cropped anew") {
   const Pictures pictures(10);
-  CropLoader loader(pictures.dataset, class_maps_of(pictures.dataset), small_options());
+  CropLoader loader(pictures.dataset, small_options());
   CHECK(loader.batches_per_epoch() == 4);
   std::vector<std::vector<size_t>> orders;
   std::vector<Crop> crops_of_first;
@@ -138,7 +133,7 @@ TEST_CASE("crop loader: epochs are complete, in another order each, and cropped 
 TEST_CASE("crop loader: METHOD B5, pixels and labels of a crop are those of the scaled picture") {
   const Pictures pictures(8);
   const CropLoaderOptions options = small_options();
-  CropLoader loader(pictures.dataset, class_maps_of(pictures.dataset), options);
+  CropLoader loader(pictures.dataset, options);
   const float mean[3]{options.mean.blue, options.mean.green, options.mean.red};
   int flips = 0, padded = 0, shifted = 0;
   for (int step = 0; step < 12; ++step) {
@@ -177,7 +172,7 @@ TEST_CASE("crop loader: METHOD B5, pixels and labels of a crop are those of the 
 
 TEST_CASE("crop loader: METHOD B5, scales, places and flips are drawn evenly") {
   const Pictures pictures(4);
-  CropLoader loader(pictures.dataset, class_maps_of(pictures.dataset), small_options());
+  CropLoader loader(pictures.dataset, small_options());
   int flips = 0, count = 0;
   std::map<int, int> widths, lefts;  // of the pictures 41 pixels wide
   while (count < 600) {
@@ -197,29 +192,13 @@ TEST_CASE("crop loader: METHOD B5, scales, places and flips are drawn evenly") {
   CHECK(lefts.size() == 9);  // 0 to 8
 }
 
-TEST_CASE("crop loader: class maps of a folder, in the numbers of the data set's files") {
-  const Pictures pictures(3);
-  const ClassMapReader own = class_maps_of(pictures.dataset),
-                       other = class_maps_in(pictures.folder.path("maps"), pictures.dataset);
-  for (size_t i = 0; i < 3; ++i) {
-    const Record& record = pictures.dataset.records[i];
-    CHECK(own(record).pixels == pictures.maps[i].pixels);
-    std::vector<uint8_t> exchanged = pictures.maps[i].pixels;
-    for (uint8_t& value : exchanged) value = value == 1 ? 2 : value == 2 ? 1 : value;
-    CHECK(other(record).pixels == exchanged);
-  }
-  CHECK_THROWS_WITH_AS(class_maps_in(pictures.folder.path("none"), pictures.dataset),
-                       doctest::Contains("none: no such folder"), Error);
-}
-
 TEST_CASE("crop loader: bad pictures and class maps are told once, left out, and counted") {
   Pictures pictures(6);
-  const auto map_path = [&](int i) { return pictures.folder.path(join("maps/", i, ".png")); };
+  const auto map_path = [&](int i) { return pictures.dataset.records[size_t(i)].class_map_path; };
   write_file(pictures.dataset.records[1].image_path, "no picture");
   std::filesystem::remove(map_path(2));
   write_label_png(map_path(4), Image(7, 7, 1));
-  const ClassMapReader maps = class_maps_in(pictures.folder.path("maps"), pictures.dataset);
-  CropLoader loader(pictures.dataset, maps, small_options());
+  CropLoader loader(pictures.dataset, small_options());
   for (int epoch = 0; epoch < 2; ++epoch) {
     std::vector<size_t> seen;
     while (seen.size() < 3) {
@@ -240,11 +219,12 @@ TEST_CASE("crop loader: bad pictures and class maps are told once, left out, and
     });
   };
   CHECK(says("1.png: is neither a JPEG nor a PNG picture"));
-  CHECK(says("maps/2.png"));
-  CHECK(says("maps/4.png: is 7 x 7 pixels; its picture is 41 x 34"));
+  CHECK(says("class2.png"));
+  CHECK(says("class4.png: is 7 x 7 pixels; its picture is 41 x 34"));
 
-  const ClassMapReader small = [](const Record&) { return Image(7, 7, 1); };
-  CropLoader nothing(pictures.dataset, small, small_options());
+  for (const Record& record : pictures.dataset.records)
+    write_label_png(record.class_map_path, Image(7, 7, 1));
+  CropLoader nothing(pictures.dataset, small_options());
   CHECK_THROWS_WITH_AS(nothing.next(), doctest::Contains("not one picture of a whole epoch"),
                        Error);
   CHECK_FALSE(nothing.problems().empty());
@@ -252,9 +232,8 @@ TEST_CASE("crop loader: bad pictures and class maps are told once, left out, and
 
 TEST_CASE("crop loader: wrong options") {
   const Pictures pictures(1);
-  const ClassMapReader maps = class_maps_of(pictures.dataset);
   const auto make = [&](const CropLoaderOptions& options) {
-    CropLoader(pictures.dataset, maps, options);
+    CropLoader(pictures.dataset, options);
   };
   CHECK_THROWS_AS(make({.batch_size = 0}), Error);
   CHECK_THROWS_AS(make({.crop_px = 0}), Error);
@@ -263,7 +242,7 @@ TEST_CASE("crop loader: wrong options") {
   CHECK_THROWS_AS(make({.scales = {NAN}}), Error);
   CHECK_THROWS_AS(make({.flip_probability = 1.5}), Error);
   CHECK_THROWS_AS(make({.workers = -1}), Error);
-  CHECK_THROWS_AS(CropLoader(pictures.dataset, maps, {}, -1), Error);
-  CHECK_THROWS_AS(CropLoader(pictures.dataset, {}), Error);
-  CHECK_THROWS_AS(CropLoader(Dataset(), maps), Error);
+  CHECK_THROWS_AS(CropLoader(pictures.dataset, {}, -1), Error);
+  const Dataset empty;
+  CHECK_THROWS_AS(CropLoader{empty}, Error);
 }

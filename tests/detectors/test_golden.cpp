@@ -7,6 +7,7 @@
 
 #include "detectors/faster_rcnn.h"
 #include "tests/close.h"
+#include "tests/detectors/golden_pictures.h"
 #include "tests/detectors/one_thread.h"
 #include "tests/golden_weights.h"
 
@@ -36,43 +37,7 @@ FasterRcnn& shared_model() {
   return model;
 }
 
-Tensor pictures() {
-  const Random noise(kSeed, name_hash("images"));
-  Tensor images = Tensor::zeros({2, 128, 192, 3});
-  float* value = images.mutable_data<float>();
-  for (int64_t k = 0; k < images.size(); ++k) {
-    const int64_t c = k % 3, x = k / 3 % 192, y = k / 3 / 192 % 128, n = k / 3 / 192 / 128;
-    if (y >= kFrames[size_t(n)].height || x >= kFrames[size_t(n)].width) continue;
-    const double waves = std::sin((0.11 + 0.05 * double(n)) * double(x) + 0.7 * double(c)) +
-                         std::cos((0.07 + 0.03 * double(c)) * double(y) + double(n));
-    value[k] = float(waves + 2 * noise.uniform(uint64_t(k)) - 1);
-  }
-  return images;
-}
-
-// Whether the rows of a and b are the same up to order (equal scores may swap) and rounding.
-void check_same_rows(const Tensor& got, const Tensor& expected, double tolerance) {
-  REQUIRE(got.shape() == expected.shape());
-  const auto a = got.to_vector<float>(), b = expected.to_vector<float>();
-  const size_t columns = a.size() / size_t(got.dim(0));
-  for (size_t i = 0; i < b.size(); i += columns) {
-    double nearest = INFINITY;
-    for (size_t j = 0; j < a.size(); j += columns) {
-      double distance = 0;
-      for (size_t k = 0; k < columns; ++k)
-        distance = std::max(distance, double(std::abs(a[j + k] - b[i + k])));
-      nearest = std::min(nearest, distance);
-    }
-    INFO("row ", i / columns);
-    CHECK(nearest < tolerance);
-  }
-}
-
-std::vector<GroundTruth> truth() {
-  return {{Tensor::from<float>({10, 20, 90, 100, 60, 5, 180, 60, 100, 60, 130, 120}, {3, 4}),
-           Tensor::from<int64_t>({3, 7, 12})},
-          {Tensor::from<float>({30, 10, 150, 110}, {1, 4}), Tensor::from<int64_t>({20})}};
-}
+Tensor pictures() { return golden_pictures(kFrames, 128, 192); }
 
 }  // namespace
 
@@ -122,7 +87,7 @@ TEST_CASE("detector golden: torchvision's losses and gradients") {
   const OneThread one_thread;
   const GoldenSamples golden("detector");
   FasterRcnn& model = shared_model();
-  const DetectorLosses losses = model.training_losses(pictures(), kFrames, truth(), {});
+  const DetectorLosses losses = model.training_losses(pictures(), kFrames, golden_truth(), {});
   const auto expected = [&](const char* name) { return double(golden.values(name)[0]); };
   CHECK(losses.objectness.value().scalar() == close_to(expected("loss_objectness"), 1e-4));
   CHECK(losses.rpn_box.value().scalar() == close_to(expected("loss_rpn_box_reg"), 1e-4));

@@ -5,25 +5,11 @@
 #include <cmath>
 
 #include "tests/detectors/tiny_detector.h"
+#include "tests/module_copies.h"
 
 using namespace bbam;
-
-namespace {
-
-std::map<std::string, std::vector<float>> values_of(const std::map<std::string, Tensor>& tensors) {
-  std::map<std::string, std::vector<float>> values;
-  for (const auto& [name, tensor] : tensors)
-    values[name] = tensor.cast(DType::kF32).to_vector<float>();
-  return values;
-}
-
-std::map<std::string, Tensor> copies(Module& module) {
-  std::map<std::string, Tensor> tensors = named_tensors(module);
-  for (auto& [name, tensor] : tensors) tensor = tensor.clone();
-  return tensors;
-}
-
-}  // namespace
+using test::copies;
+using test::values_of;
 
 TEST_CASE("training: METHOD B1, decay 1e-4 on weights, none and twice the rate on biases") {
   const test::OneThread one_thread;

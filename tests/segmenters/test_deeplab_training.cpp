@@ -7,9 +7,12 @@
 
 #include "tests/close.h"
 #include "tests/detectors/one_thread.h"
+#include "tests/module_copies.h"
 #include "tests/segmenters/tiny_deeplab.h"
 
 using namespace bbam;
+using test::copies;
+using test::values_of;
 using namespace bbam::test;
 
 namespace {
@@ -29,19 +32,6 @@ DeepLabBatch batch_of(const LabelledImages& pictures) { return {pictures.images,
 
 DeepLabBatch rows_of(const DeepLabBatch& batch, int64_t begin, int64_t end) {
   return {batch.images.rows(begin, end).clone(), batch.labels.rows(begin, end).clone()};
-}
-
-std::map<std::string, std::vector<float>> values_of(const std::map<std::string, Tensor>& tensors) {
-  std::map<std::string, std::vector<float>> values;
-  for (const auto& [name, tensor] : tensors)
-    values[name] = tensor.cast(DType::kF32).to_vector<float>();
-  return values;
-}
-
-std::map<std::string, Tensor> copies(Module& module) {
-  std::map<std::string, Tensor> tensors = named_tensors(module);
-  for (auto& [name, tensor] : tensors) tensor = tensor.clone();
-  return tensors;
 }
 
 // The share of the pixels with a label whose class is that of the cell's largest logit.
