@@ -10,7 +10,7 @@
 namespace bbam {
 
 // Every combination of a colour space, a scale and a similarity is a hierarchy of its own. By
-// default the paper's "fast" choice with a third scale, which is worth its time (docs/results.md).
+// default the paper's "fast" choice with a third scale.
 struct SelectiveSearchSpec {
   std::vector<ColorSpace> spaces{ColorSpace::kHsv, ColorSpace::kLab};
   // k of the first segmentation, whose parts have at least k pixels (k rounded down).
