@@ -46,18 +46,18 @@ Variable objective(const std::vector<Variable>& masks, const BoxPredictions& pre
     include(scale(tv, spec.tv_weight));
     if (terms) (*terms)[k].tv = spec.tv_weight * tv.value().scalar();
   }
-  if (spec.use_class_head) {
-    const Variable distance = class_distance(predictions, targets);
-    include(scale(sum(distance), spec.class_weight));
-    if (terms) report(distance, spec.class_weight, targets, &ObjectiveTerms::cls, *terms);
-  }
-  if (spec.use_box_head) {
-    const Variable distance = box_distance(predictions, targets);
-    include(scale(sum(distance), spec.box_weight));
-    if (terms) report(distance, spec.box_weight, targets, &ObjectiveTerms::box, *terms);
-  }
+  const auto include_head = [&](bool used, double weight, const auto& distance_of,
+                                double ObjectiveTerms::*term) {
+    if (!used && !terms) return;
+    const Variable distance = distance_of(predictions, targets);
+    if (used) include(scale(sum(distance), weight));
+    if (terms) report(distance, weight, targets, term, *terms);
+  };
+  include_head(spec.use_class_head, spec.class_weight, class_distance, &ObjectiveTerms::cls);
+  include_head(spec.use_box_head, spec.box_weight, box_distance, &ObjectiveTerms::box);
   if (terms)
-    for (ObjectiveTerms& t : *terms) t.total = t.area + t.box + t.cls + t.tv;
+    for (ObjectiveTerms& t : *terms)
+      t.total = t.area + t.tv + (spec.use_box_head ? t.box : 0) + (spec.use_class_head ? t.cls : 0);
   return total;
 }
 

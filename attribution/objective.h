@@ -30,8 +30,10 @@ struct Targets {
   Tensor offsets;        // (R, 4) t^c
 };
 
+// Each with its weight. The term of a head that is not used is told, but no part of the total: how
+// far that head's answer drifts while the other's is kept [figure 6(c)].
 struct ObjectiveTerms {
-  double total = 0, area = 0, box = 0, cls = 0, tv = 0;  // each with its weight
+  double total = 0, area = 0, box = 0, cls = 0, tv = 0;
 };
 
 // Sum over objects of λ‖M‖₁ + L_perturb + TV, a scalar. Objects do not interact, so each mask

@@ -126,9 +126,9 @@ class Labeller {
 std::vector<ObjectLabel> pseudo_labels(const Tensor& image, const std::vector<MapOfObject>& objects,
                                        const PseudoLabelOptions& options) {
   check_shape(image, {-1, -1, 3}, "pseudo_labels: image");
-  check(0 <= options.theta_bg && options.theta_bg < options.theta_fg && options.theta_fg <= 1,
+  check(0 <= options.theta_bg && options.theta_bg <= options.theta_fg && options.theta_fg <= 1,
         "pseudo_labels: theta_bg ", options.theta_bg, " and theta_fg ", options.theta_fg,
-        "; expected 0 <= theta_bg < theta_fg <= 1");
+        "; expected 0 <= theta_bg <= theta_fg <= 1");
   check(options.certainty >= 0 && options.certainty <= 1, "pseudo_labels: certainty ",
         options.certainty, "; expected 0 to 1");
   if (objects.empty()) return {};

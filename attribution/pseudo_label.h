@@ -56,7 +56,7 @@ struct ObjectLabel {
 // (both methods; the paper is silent). kAuthors: a mask of less than 1/5 of a box that is under
 // 1/10 of the image is replaced the same way, with 0.7 to 0.96 until more than 1/3 is covered.
 // Where none covers enough, the mask is the last one's. Throws Error for another shape, and where
-// not 0 <= theta_bg < theta_fg <= 1 or the certainty lies outside [0, 1].
+// not 0 <= theta_bg <= theta_fg <= 1 or the certainty lies outside [0, 1].
 std::vector<ObjectLabel> pseudo_labels(const Tensor& image, const std::vector<MapOfObject>& objects,
                                        const PseudoLabelOptions& options);
 

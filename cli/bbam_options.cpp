@@ -149,7 +149,7 @@ std::vector<Switch> positive_switches() {
 std::vector<Switch> label_switches() {
   return {
       number("theta-fg", 0, 1, +AT(label.theta_fg), "above it is foreground"),
-      number("theta-bg", 0, 1, +AT(label.theta_bg), "below it is background; between, ignored"),
+      number("theta-bg", 0, 1, +AT(label.theta_bg), "below it is background; between, ignored: nothing where both are the same"),
       choice<MapScale>("map-scale", {{"rank", MapScale::kRank}, {"min-max", MapScale::kMinMax}},
                        +AT(label.map_scale),
                        "how the paper's labels bring a map to [0, 1] before the CRF"),
@@ -248,8 +248,8 @@ ExplainOptions resolve(const ExplainSwitches& switches, Session& session) {
     apply(s, switches, options, session);
     session.settings["label"] = {label};
   }
-  check(options.label.theta_fg > options.label.theta_bg, "--theta-fg ", options.label.theta_fg,
-        " is not above --theta-bg ", options.label.theta_bg);
+  check(options.label.theta_fg >= options.label.theta_bg, "--theta-fg ", options.label.theta_fg,
+        " is below --theta-bg ", options.label.theta_bg);
   return options;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 #include <sstream>
 
 #include "cli/json_text.h"
@@ -9,6 +10,7 @@
 #include "datasets/voc.h"
 #include "tensor/check.h"
 #include "tensor/files.h"
+#include "tensor/random.h"
 
 namespace bbam {
 namespace {
@@ -39,6 +41,23 @@ void scale_boxes(Dataset& dataset, double by) {
     }
 }
 
+// The first `most` of a shuffle [Fisher and Yates] of the pictures with objects, put back in order.
+void keep_some(Dataset& dataset, int64_t most, uint64_t seed) {
+  std::vector<Record>& records = dataset.records;
+  std::erase_if(records, [](const Record& record) { return record.objects.empty(); });
+  if (most >= int64_t(records.size())) return;
+  std::vector<size_t> order(records.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  RandomSequence random(seed);
+  for (size_t i = 0; i < size_t(most); ++i)
+    std::swap(order[i], order[i + size_t(random.below(int64_t(order.size() - i)))]);
+  order.resize(size_t(most));
+  std::sort(order.begin(), order.end());
+  std::vector<Record> kept;
+  for (const size_t i : order) kept.push_back(std::move(records[i]));
+  records = std::move(kept);
+}
+
 }  // namespace
 
 void add_data_options(Command& command, DataOptions& options) {
@@ -52,6 +71,12 @@ void add_data_options(Command& command, DataOptions& options) {
       "--classes", options.classes,
       "keep only these, as labels 1, 2, ... in this order; all if not given. Files that are "
       "written keep the data set's own numbers");
+  command
+      .option("--pictures", options.pictures,
+              "only so many pictures, drawn by --pictures-seed among those with objects of the "
+              "classes; 0: all")
+      .between(0, 1e9);
+  command.option("--pictures-seed", options.pictures_seed, "of that draw");
   command
       .option("--box-noise", options.box_noise,
               "labels of less care: every box grown by this share of its sides, or shrunk where "
@@ -72,6 +97,7 @@ Dataset open_dataset(const DataOptions& options, Session& session,
     dataset = read_dataset(options.data, options.split, wanted);
   }
   check_names(dataset, options.data);
+  if (options.pictures > 0) keep_some(dataset, options.pictures, options.pictures_seed);
   if (options.box_noise != 0) scale_boxes(dataset, options.box_noise);
   warn_of(dataset.problems, session);
   return dataset;

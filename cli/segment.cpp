@@ -174,6 +174,11 @@ void add_options(Command& command, Options& o) {
   command.option("--layout", o.data.layout, "of --data; auto: by what the folder holds")
       .one_of({"auto", "voc", "coco"});
   command.option("--split", o.data.split, "of --data");
+  command
+      .option("--pictures", o.data.pictures,
+              "of --data: only so many, drawn by --pictures-seed among those with objects; 0: all")
+      .between(0, 1e9);
+  command.option("--pictures-seed", o.data.pictures_seed, "of that draw");
   command.option("--out,-o", o.out, "folder for drawn pictures, masks and run.json").required();
   command.option("--score", o.score, "objects: least score of what is listed and drawn")
       .between(0, 1);

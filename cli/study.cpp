@@ -22,6 +22,10 @@ Tensor threshold(const Tensor& map, double at) {
   return above(map.reshape({map.dim(0), map.dim(1), 1}), 0, at);
 }
 
+bool is_in(double area_px, const CocoAreaRange& range) {
+  return area_px >= range.min_px && area_px <= range.max_px;
+}
+
 }  // namespace
 
 double StudyColumn::mean() const {
@@ -71,7 +75,23 @@ void Study::add(const Image& picture, const std::vector<StudyObject>& objects) {
     const Tensor truth = equal_to(object.truth, 1), left_out = equal_to(object.truth, kVoid);
     for (size_t c = 0; c < columns_.size(); ++c)
       columns_[c].iou.push_back(mask_iou(masks[c], truth, left_out));
+    areas_px_.push_back(double(count_ones(truth)));
+    const Tensor whole = rescaled_map(object.map, {0, 0, width, height}, height, width);
+    if (areas_px_.back() > 0) positions_.add(relative_positions(truth, high_pixels(whole)));
   }
+}
+
+double Study::mean(const StudyColumn& column, const CocoAreaRange& range) const {
+  double sum = 0;
+  for (size_t i = 0; i < areas_px_.size(); ++i)
+    if (is_in(areas_px_[i], range)) sum += column.iou[i];
+  const int64_t count = objects(range);
+  return count > 0 ? sum / double(count) : -1;
+}
+
+int64_t Study::objects(const CocoAreaRange& range) const {
+  return std::count_if(areas_px_.begin(), areas_px_.end(),
+                       [&](double area) { return is_in(area, range); });
 }
 
 const StudyColumn& Study::best(const std::string& family) const {

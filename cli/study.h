@@ -1,10 +1,13 @@
 // How good masks become, and through which step: the same maps under many thresholds, beside what a
-// filled box gives without any map.
+// filled box gives without any map; by the size of the objects too (figure 7b). And where on their
+// objects the maps are high (METHOD A13, figure 6b).
 #pragma once
 #include <string>
 #include <vector>
 
+#include "attribution/head_analysis.h"
 #include "attribution/pseudo_label.h"
+#include "datasets/coco_ap.h"
 #include "datasets/dataset.h"
 
 namespace bbam {
@@ -47,6 +50,11 @@ class Study {
   void add(const Image& picture, const std::vector<StudyObject>& objects);
 
   const std::vector<StudyColumn>& columns() const { return columns_; }
+  // Of the objects whose true masks are of this size; -1 without any.
+  double mean(const StudyColumn& column, const CocoAreaRange& range) const;
+  int64_t objects(const CocoAreaRange& range) const;
+  // Of the pixels whose value is high (kHighValue) once the whole map is rescaled by its extremes.
+  const PositionSummary& positions() const { return positions_; }
   // The setting with the greatest mean of a family: "filled box", "filled box + CRF", "map",
   // "map, authors' label step", "map by extremes, paper's label step", "map by rank, paper's label
   // step".
@@ -56,6 +64,8 @@ class Study {
  private:
   StudySpec spec_;
   std::vector<StudyColumn> columns_;
+  std::vector<double> areas_px_;  // of the true masks, object by object
+  PositionSummary positions_;
 };
 
 }  // namespace bbam

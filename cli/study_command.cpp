@@ -110,6 +110,50 @@ void publish(const Study& study, int64_t without_map, Session& session, RunRecor
       {"objects", study.objects()}, {"objects_without_map", without_map}, {"columns", rows}};
 }
 
+// Of each family the setting that is best over all objects.
+void publish_by_size(const Study& study, Session& session, RunRecord& record) {
+  std::vector<CocoAreaRange> ranges = coco_area_ranges();
+  Table table({"mask made from", "setting", "all", "small", "medium", "large"});
+  std::vector<std::string> counts{"objects", ""};
+  for (const CocoAreaRange& range : ranges) counts.push_back(std::to_string(study.objects(range)));
+  table.add(counts);
+  table.add_rule();
+  nlohmann::json rows = nlohmann::json::array();
+  for (const StudyColumn& column : study.columns()) {
+    if (&column != &study.best(column.family)) continue;
+    std::vector<std::string> cells{column.family, column.setting};
+    nlohmann::json row{{"from", column.family}, {"setting", column.setting}};
+    for (const CocoAreaRange& range : ranges) {
+      const double mean = study.mean(column, range);
+      cells.push_back(mean < 0 ? "-" : fixed(mean, 3));
+      row[range.name] = mean;
+    }
+    table.add(cells);
+    rows.push_back(row);
+  }
+  session.out << '\n' << table;
+  record.results()["tables"].push_back(table.json("The best of each, by the size of the object"));
+  record.results()["study"]["by_size"] = rows;
+}
+
+// METHOD A13.
+void publish_positions(const PositionSummary& positions, Session& session, RunRecord& record) {
+  const Tensor histogram = positions.histogram();
+  const auto counts = histogram.to_vector<int64_t>();
+  nlohmann::json rows = nlohmann::json::array();
+  for (int64_t r = 0; r < histogram.dim(0); ++r)
+    rows.push_back(std::vector<int64_t>(counts.begin() + r * histogram.dim(1),
+                                        counts.begin() + (r + 1) * histogram.dim(1)));
+  record.results()["study"]["positions"] = {{"pixels", positions.pixels()},
+                                            {"mean_length", positions.mean_length()},
+                                            {"near_boundary", positions.share_near_boundary()},
+                                            {"histogram", rows}};
+  session.out << fmt::format(
+      "\n{} pixels of maps above {}: mean |R| {:.3f}, near the boundary (|R| > 0.9) {} %\n",
+      positions.pixels(), kHighValue, positions.mean_length(),
+      percent(positions.share_near_boundary()));
+}
+
 void study(const StudyCommandOptions& o, Session& session) {
   const Dataset dataset = open_dataset(o.data, session);
   const LabelStore store(o.labels);
@@ -154,6 +198,8 @@ void study(const StudyCommandOptions& o, Session& session) {
   warn_of(problems, session);
   check(study.objects() > 0, o.labels, ": has no maps of objects of this split");
   publish(study, without_map, session, record);
+  publish_by_size(study, session, record);
+  publish_positions(study.positions(), session, record);
   write_sheets(best_to_worst(std::move(entries), o.sheet), dataset, store, o.out);
   stage.reset();
   record.write(o.out + "/run.json");
@@ -183,7 +229,9 @@ void add_study(Program& program) {
       "filled box; the filled box refined by the CRF from several probabilities; the map,\n"
       "rescaled inside its box, above its best single threshold; the map through the authors'\n"
       "label step at several theta, and through the paper's at several marginals. The authors'\n"
-      "step replaces a small mask of a small box by the refined box; how often is counted.");
+      "step replaces a small mask of a small box by the refined box; how often is counted.\n"
+      "Then the best of each by the size of the objects (COCO's: 32 and 96 pixels squared), and\n"
+      "where on their objects the maps are high: |R| is 0 in the middle and 1 on the outline.");
   command.action([o](Session& session) { study(*o, session); });
 }
 

@@ -81,6 +81,14 @@ TEST_CASE("objective: METHOD A3, equation 2, each head can be left out") {
     const double box = value(s, {.use_class_head = false, .lambda = 0});
     CHECK(both == close_to(cls + box, 1e-9));
     CHECK(terms[0].total + terms[1].total == close_to(both, 1e-9));
+    // Figure 6(c): the loss of the head that is left out is told, and not minimised.
+    for (const bool use_box : {false, true}) {
+      std::vector<ObjectiveTerms> alone;
+      value(s, {.use_box_head = use_box, .use_class_head = !use_box, .lambda = 0}, &alone);
+      CHECK(alone[0].box == close_to(terms[0].box, 1e-9));
+      CHECK(alone[1].cls == close_to(terms[1].cls, 1e-9));
+      CHECK(alone[0].total + alone[1].total == close_to(use_box ? box : cls, 1e-9));
+    }
   }
 }
 

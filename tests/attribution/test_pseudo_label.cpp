@@ -116,15 +116,27 @@ TEST_CASE("pseudo label: METHOD A7, a map of zeros, or of what 8 bits make zeros
   }
 }
 
+TEST_CASE("pseudo label: METHOD A7, table 5, one threshold leaves nothing to ignore") {
+  for (auto options : {PseudoLabelOptions::paper(), PseudoLabelOptions::authors()}) {
+    options.crf.iterations = 0;  // of a disc of one colour it would leave nothing in between
+    const auto two = pseudo_labels(disc_picture(), {{hill_map(), kDiscBox}}, options);
+    CHECK(count_ones(two[0].ignore) > 0);
+    options.theta_bg = options.theta_fg;
+    const auto one = pseudo_labels(disc_picture(), {{hill_map(), kDiscBox}}, options);
+    CHECK(count_ones(one[0].ignore) == 0);
+    CHECK(one[0].foreground.to_vector<uint8_t>() == two[0].foreground.to_vector<uint8_t>());
+  }
+}
+
 TEST_CASE("pseudo label: thresholds out of range are refused") {
   const auto label = [](double PseudoLabelOptions::*option, double value) {
     PseudoLabelOptions options;
     options.*option = value;
     return pseudo_labels(disc_picture(), {{hill_map(), kDiscBox}}, options);
   };
-  for (const double value : {1.5, 0.2, double(NAN)})
+  for (const double value : {1.5, 0.19, double(NAN)})
     CHECK_THROWS_WITH_AS(label(&PseudoLabelOptions::theta_fg, value),
-                         doctest::Contains("expected 0 <= theta_bg < theta_fg <= 1"), Error);
+                         doctest::Contains("expected 0 <= theta_bg <= theta_fg <= 1"), Error);
   CHECK_THROWS_WITH_AS(label(&PseudoLabelOptions::theta_bg, -0.1),
                        doctest::Contains("theta_bg -0.1"), Error);
   CHECK_THROWS_WITH_AS(label(&PseudoLabelOptions::certainty, 2), doctest::Contains("certainty 2"),

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "tests/cli/explain_fixture.h"
@@ -34,4 +36,38 @@ TEST_CASE("data options: noisy boxes are grown or shrunk about their middles, wi
       }
   }
   CHECK(is_error(fixture.label("o", {"--box-noise", "-1"}), "--box-noise"));
+}
+
+TEST_CASE("data options: a draw of pictures hangs on its seed alone, and keeps their order") {
+  const ExplainFixture fixture;
+  std::ostringstream out, err;
+  Session session{out, err, false};
+  const auto ids = [&](int64_t pictures, uint64_t seed) {
+    DataOptions options;
+    options.data = fixture.data;
+    options.pictures = pictures;
+    options.pictures_seed = seed;
+    std::vector<std::string> names;
+    for (const Record& record : open_dataset(options, session).records) names.push_back(record.id);
+    return names;
+  };
+  const std::vector<std::string> all = ids(0, 1);
+  REQUIRE(all.size() == 4);
+  CHECK(ids(9, 1) == all);
+  std::set<std::vector<std::string>> draws;
+  for (uint64_t seed = 1; seed < 9; ++seed) {
+    const std::vector<std::string> two = ids(2, seed);
+    CHECK(two.size() == 2);
+    CHECK(two == ids(2, seed));
+    CHECK(std::includes(all.begin(), all.end(), two.begin(), two.end()));
+    draws.insert(two);
+  }
+  CHECK(draws.size() > 1);
+  // Pictures without an object of the classes are not drawn.
+  DataOptions options;
+  options.data = fixture.data;
+  options.classes = {"ring"};
+  options.pictures = 4;
+  for (const Record& record : open_dataset(options, session).records)
+    CHECK(!record.objects.empty());
 }

@@ -342,7 +342,7 @@ TEST_CASE("pseudo-label: bad options give one message") {
   };
   error({"--shard", "3/2"}, "--shard '3/2'; expected I/N");
   error({"--shard", "1/2x"}, "--shard");
-  error({"--theta-fg", "0.1"}, "--theta-fg 0.1 is not above --theta-bg 0.2");
+  error({"--theta-fg", "0.1"}, "--theta-fg 0.1 is below --theta-bg 0.2");
   error({"--theta-fg", "2"}, "--theta-fg");
   error({"--label", "mine"}, "--label");
   error({"--batch", "0"}, "--batch");

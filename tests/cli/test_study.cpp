@@ -59,6 +59,30 @@ TEST_CASE("study: a filled box, a map and their refinements are told apart on a 
   CHECK(study.best("map, authors' label step").mean() > 0.95);
   CHECK(study.best("map by extremes, paper's label step").mean() > 0.95);
   CHECK_THROWS_AS(study.best("other"), Error);
+  // 60² π pixels are COCO's large.
+  const StudyColumn& box_alone = study.columns()[0];
+  const auto ranges = coco_area_ranges();
+  CHECK(study.objects(ranges[0]) == 1);
+  CHECK(study.objects(ranges[1]) == 0);
+  CHECK(study.mean(box_alone, ranges[1]) == -1);
+  CHECK(study.mean(box_alone, ranges[3]) == box_alone.mean());
+}
+
+TEST_CASE("study: METHOD A13, figure 6(b), where maps are high on their objects") {
+  // One high cell in the middle of the disc, or to the left on its outline.
+  const auto study_of = [](size_t col) {
+    std::vector<float> map(size_t(9 * 12), 0.f);
+    map[4 * 12 + col] = 1;
+    Study study{StudySpec()};
+    study.add(disc_picture(false),
+              {{Tensor::from(map, {9, 12}), {60, 30, 180, 150}, disc_picture(true)}});
+    return study;
+  };
+  const Study middle = study_of(5), outline = study_of(2);
+  CHECK(middle.positions().pixels() > 0);
+  CHECK(middle.positions().mean_length() < 0.3);
+  CHECK(middle.positions().share_near_boundary() == 0);
+  CHECK(outline.positions().mean_length() > 0.75);
 }
 
 TEST_CASE("study: METHOD A7, masks that a second attempt made from the box are counted") {
@@ -113,6 +137,11 @@ TEST_CASE("study command: objects meet their truth, whichever classes the labels
     const nlohmann::json record = nlohmann::json::parse(read_file(out + "/run.json"));
     CHECK(record["inputs"][1]["path"] == fixture.data);
     CHECK(record["seconds"].contains("compare"));
+    const nlohmann::json by_size = study["by_size"];
+    CHECK(by_size[0]["from"] == "filled box");
+    CHECK(by_size[0]["all"] == study["columns"][0]["mean_iou"]);
+    CHECK(study["positions"]["histogram"].size() == 64);
+    CHECK(results(out)["tables"][1]["rows"][0][2] == std::to_string(int(study["objects"])));
   }
   const test::CommandResult none = test::run_command(
       {"study", labels, "--data", fixture.data, "--out", out, "--classes", "ring"});
