@@ -6,6 +6,7 @@
 
 #include "cli/draw.h"
 #include "cli/html.h"
+#include "cli/plot.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/report_style.h"
@@ -21,6 +22,14 @@ std::string heat_gradient() {
   std::string stops;
   for (int i = 0; i <= 12; ++i) stops += ", " + css_color(heat_color(i / 12.0));
   return "linear-gradient(90deg" + stops + ")";
+}
+
+// Those of dark ground are in the style sheet.
+std::string series_colors() {
+  std::string css;
+  for (size_t i = 0; i < kSeriesColors.size(); ++i)
+    css += fmt::format(";--s{}:{}", i, kSeriesColors[i]);
+  return css;
 }
 
 // Wide enough for a sharp panel, small enough for a page of dozens.
@@ -243,8 +252,9 @@ std::string training_section(const ReportData& data) {
       chart.push_back({name, steps, smoothed(values)});
     }
     html += "<div class=\"card\"><div class=\"plots\">";
-    html += svg_chart(total, {.x_label = "step", .y_label = "Loss" + of});
-    html += svg_chart(parts, {.x_label = "step", .y_label = "Its terms, smoothed", .log_y = true});
+    html += svg_of({.title = "Loss" + of, .x_label = "step", .series = total});
+    html +=
+        svg_of({.title = "Its terms, smoothed", .x_label = "step", .series = parts, .log_y = true});
     html += "</div></div>";
   }
   return html + "</section>";
@@ -269,8 +279,8 @@ std::string curve_chart(const Example& e) {
     if (name != "iteration" && !unused)
       series.push_back({name, e.curve.column("iteration"), values});
   }
-  return svg_chart(series,
-                   {.x_label = "iteration", .y_label = "Objective", .width = 420, .height = 300});
+  return svg_of({.title = "Objective", .x_label = "iteration", .series = series},
+                {.width = 420, .height = 300});
 }
 
 std::string object_card(const Example& e) {
@@ -335,8 +345,9 @@ std::string report_page(const ReportData& data) {
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>bbam: " +
       html_escape(data.title) +
-      "</title><link rel=\"icon\" href=\"data:,\"><style>:root{--heat:" + heat_gradient() + "}" +
-      kReportStyle + "</style></head><body><header><div><h1>" + html_escape(data.title) +
+      "</title><link rel=\"icon\" href=\"data:,\"><style>:root{--heat:" + heat_gradient() +
+      series_colors() + "}" + kReportStyle + "</style></head><body><header><div><h1>" +
+      html_escape(data.title) +
       "</h1><p class=\"lead\">Bounding-box attribution maps: pixel masks from a detector that has "
       "seen nothing but boxes.</p><div class=\"tiles\">";
   for (const auto& [value, label] : data.headline)

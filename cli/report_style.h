@@ -7,14 +7,15 @@ inline constexpr const char* kReportStyle = R"css(
 :root {
   color-scheme: light dark;
   --ground: #faf9f7; --card: #ffffff; --ink: #1d1b26; --soft: #6d697b; --line: #e8e5ee;
-  --wash: #f3f0f8; --accent: #6d28b8; --s0: #6d28b8; --s1: #d1356b; --s2: #e07a12; --s3: #0e8a8a;
-  --s4: #4267d6; --s5: #7a8b1c; --shadow: 0 1px 2px #1d1b2610, 0 8px 24px #1d1b260a;
+  --wash: #f3f0f8; --accent: #6d28b8;
+  --shadow: 0 1px 2px #1d1b2610, 0 8px 24px #1d1b260a;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #131218; --card: #1c1b23; --ink: #eceaf3; --soft: #9d99ad; --line: #302e3b;
     --wash: #25232e; --accent: #c79bff; --s0: #b98aff; --s1: #ff7aa5; --s2: #ffb057;
-    --s3: #4fd0cf; --s4: #8fa9ff; --s5: #c3d45a; --shadow: 0 1px 2px #0006;
+    --s3: #4fd0cf; --s4: #8fa9ff; --s5: #c3d45a; --s6: #d9a27e; --s7: #aab1c2;
+    --shadow: 0 1px 2px #0006;
   }
 }
 * { box-sizing: border-box; }
@@ -116,8 +117,14 @@ td.bar i { display: block; height: 9px; border-radius: 5px; background: var(--ac
 .chart polyline { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; }
 .side .chart polyline { stroke-width: 2.6; }
 .chart polyline.faint { opacity: 0.22; stroke-width: 1.2; }
+.chart .zero { stroke: var(--soft); opacity: 0.6; }
+.chart .mark, .chart .bar { fill: currentColor; }
+.chart .figure { font-size: 10.5px; fill: var(--ink); }
+.chart .heat { shape-rendering: crispEdges; }
+.chart .outline { fill: none; stroke: #fff; stroke-width: 1.5; stroke-dasharray: 5 4; }
 .s0 { color: var(--s0); } .s1 { color: var(--s1); } .s2 { color: var(--s2); }
 .s3 { color: var(--s3); } .s4 { color: var(--s4); } .s5 { color: var(--s5); }
+.s6 { color: var(--s6); } .s7 { color: var(--s7); }
 
 details { margin-top: 14px; }
 summary { cursor: pointer; color: var(--accent); font-weight: 600; font-size: 15px; }

@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <cmath>
 #include <filesystem>
 
 #include "cli/html.h"
@@ -79,28 +78,6 @@ TEST_CASE("report: base64 as in RFC 4648") {
   CHECK(base64("foo") == "Zm9v");
   CHECK(base64("foobar") == "Zm9vYmFy");
   CHECK(base64(std::string("\xff\x00\xfe", 3)) == "/wD+");
-}
-
-TEST_CASE("report: round ticks") {
-  CHECK(round_ticks(0, 10, 5) == std::vector<double>{0, 2, 4, 6, 8, 10});
-  CHECK(round_ticks(3, 3, 5) == std::vector<double>{3});
-  const std::vector<double> small = round_ticks(0.11, 0.32, 4);
-  REQUIRE(small.size() == 4);
-  CHECK(small.front() == doctest::Approx(0.15));
-  CHECK(small.back() == doctest::Approx(0.3));
-}
-
-TEST_CASE("report: charts place their points") {
-  const std::string svg =
-      svg_chart({{"loss", {0, 10}, {0, 100}}},
-                {.x_label = "step", .y_label = "a < b", .width = 172, .height = 164});
-  // The plot spans 54 to 154 across and 14 to 114 down; 4 % of room above.
-  CHECK(contains(svg, "points=\"54.0,114.0 154.0,17.8\""));
-  CHECK(contains(svg, "a &lt; b"));
-  CHECK(svg_chart({}, {}) == "");
-  CHECK(svg_chart({{"one point", {1}, {1}}}, {}) == "");
-  CHECK(svg_chart({{"none", {1, 2}, {NAN, INFINITY}}}, {}) == "");
-  CHECK(svg_chart({{"log of 0", {1, 2}, {0, -1}}}, {.log_y = true}) == "");
 }
 
 TEST_CASE("report: the page of a whole run") {
