@@ -12,6 +12,7 @@ void add_devices(Program& program);
 void add_evaluate(Program& program);
 void add_pseudo_label(Program& program);
 void add_report(Program& program);
+void add_reproduce(Program& program);
 void add_segment(Program& program);
 void add_shapes(Program& program);
 void add_study(Program& program);
