@@ -1,4 +1,5 @@
-// bbam attribute: which pixels of one photograph the detector needs for each object (METHOD A2-A6).
+// bbam attribute: which pixels of one photograph the detector needs for each object (METHOD A2-A6),
+// or which its scores hang on to first order (figure 7c).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -59,14 +60,6 @@ std::vector<ExampleBox> annotated_boxes(const AttributeOptions& o, const Explain
   return boxes;
 }
 
-// The largest value becomes 1: λ‖M‖₁ keeps most of them small.
-Tensor brightened(const Tensor& map) {
-  std::vector<float> values = map.to_vector<float>();
-  const float most = *std::max_element(values.begin(), values.end());
-  for (float& value : values) value = most > 0 ? value / most : 0;
-  return Tensor::from(values, map.shape());
-}
-
 // objects/ID: the example, and heat.png and map.npy, the final map at the photograph's size.
 void write_object(const std::string& folder, const Example& example, const BbamResult& result,
                   Corners corners) {
@@ -74,15 +67,15 @@ void write_object(const std::string& folder, const Example& example, const BbamR
   write_example(folder + "/objects", example);
   const Tensor map = upsampled_map(result.mask, example.picture.size(), corners);
   write_npy(place + "/map.npy", map);
-  Image heat = heat_overlay(example.picture, brightened(map));
+  Image heat = heat_overlay(example.picture, brightened(map));  // λ‖M‖₁ keeps most values small
   draw_box(heat, example.subject.box, {255, 255, 255});
   write_png(place + "/heat.png", heat);
 }
 
 class Attribution {
  public:
-  Attribution(const AttributeOptions& options, const BbamOptions& bbam, Session& session)
-      : options_(options), bbam_(bbam), session_(session), record_(session) {}
+  Attribution(const AttributeOptions& options, const ExplainOptions& explain, Session& session)
+      : options_(options), explain_(explain), session_(session), record_(session) {}
 
   void run() {
     check_options(options_);
@@ -129,9 +122,10 @@ class Attribution {
       objects.push_back(
           {subjects[k].box, subjects[k].label, object_seed(session_.seed, image_id(), int64_t(k))});
     std::unique_ptr<Progress> progress;
-    auto results = explainer.solve(input, objects, bbam_, [&](int64_t done, int64_t total) {
+    const char* step = explain_.method == AttributionMethod::kBbam ? "iteration" : "map";
+    auto results = explainer.explain(input, objects, explain_, [&](int64_t done, int64_t total) {
       if (!progress)
-        progress = std::make_unique<Progress>(session_.err, session_.terminal, "iteration", total);
+        progress = std::make_unique<Progress>(session_.err, session_.terminal, step, total);
       progress->update(done);
       stop_if_interrupted("stopped; no map was written");
       return true;
@@ -156,12 +150,13 @@ class Attribution {
       example.detected = detected;
       example.picture = photograph;
       example.seconds = solve_s_ / double(subjects.size());
-      add_solution(example, result, bbam_);
-      write_object(options_.out, example, result, bbam_.corners);
+      add_solution(example, result, explain_);
+      write_object(options_.out, example, result, explain_.bbam.corners);
       const PixelBox& b = subjects[k].box;
       table.add({example.id(), subjects[k].class_name,
                  fmt::format("{:.0f},{:.0f},{:.0f},{:.0f}", b.x0, b.y0, b.x1, b.y1),
-                 std::to_string(result.positives), fixed(result.grid.stride_px, 1),
+                 std::to_string(result.positives),
+                 result.grid.stride_px > 0 ? fixed(result.grid.stride_px, 1) : "-",
                  result.curve.empty() ? "-" : fixed(result.curve.back().total, 4)});
       if (result.positives == 0)
         session_.warn(example.id() + ": no proposal speaks for this box, so its map is 0");
@@ -183,7 +178,7 @@ class Attribution {
   std::string image_id() const { return std::filesystem::path(options_.image).stem().string(); }
 
   const AttributeOptions& options_;
-  const BbamOptions bbam_;
+  const ExplainOptions explain_;
   Session& session_;
   RunRecord record_;
   double solve_s_ = 0;
@@ -213,8 +208,8 @@ void add_attribute(Program& program) {
   add_detector_choice(command, o->detector).required();
   add_solver_switches(command, o->switches);
   command.action([o](Session& session) {
-    const BbamOptions bbam = resolve(o->switches, session).bbam;
-    Attribution(*o, bbam, session).run();
+    const ExplainOptions explain = resolve(o->switches, session);
+    Attribution(*o, explain, session).run();
   });
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <optional>
 
 #include "tensor/check.h"
 
@@ -19,6 +20,7 @@ struct Switch {
   bool is_list = false;
   double low = 0, high = 0;  // of numbers
   Texts choices = {};
+  std::optional<AttributionMethod> only_of = {};  // does nothing for the others
   std::function<Texts(ExplainOptions)> show = {};
   std::function<void(ExplainOptions&, const Texts&)> set = {};
 };
@@ -74,7 +76,9 @@ Switch choice(const std::string& name, const std::vector<std::pair<std::string, 
 }
 
 Switch heads() {
-  Switch s{"heads", "whose answer is to be kept: 1_box and 1_cls of equation 2"};
+  Switch s{"heads",
+           "whose answer is explained: 1_box and 1_cls of equation 2, or the score whose gradient "
+           "is taken"};
   s.choices = {"both", "box", "class"};
   s.show = [](ExplainOptions o) {
     const ObjectiveSpec& spec = o.bbam.objective;
@@ -96,6 +100,26 @@ constexpr double kMany = 1e6;
 #define AT(member) \
   [](ExplainOptions & o) -> auto& { return o.member; }
 
+std::vector<Switch> method_switches() {
+  std::vector<std::pair<std::string, AttributionMethod>> methods;
+  for (const AttributionMethod m : {AttributionMethod::kBbam, AttributionMethod::kSimpleGrad,
+                                    AttributionMethod::kSmoothGrad, AttributionMethod::kGradCam})
+    methods.emplace_back(to_string(m), m);
+  return {
+      choice<AttributionMethod>("method", methods, +AT(method),
+                                "that makes the maps: BBAM, or one of those it is compared with"),
+      heads(),
+  };
+}
+
+std::vector<Switch> smooth_switches() {
+  return {
+      number("samples", 1, kMany, +AT(smooth.samples), "noisy images of smooth-grad"),
+      number("noise", 0, kMany, +AT(smooth.noise),
+             "of smooth-grad: its standard deviation as a share of the image's range of values"),
+  };
+}
+
 std::vector<Switch> objective_switches() {
   return {
       number("lambda", 0, kMany, +AT(bbam.objective.lambda), "weight of the mask's area"),
@@ -106,7 +130,6 @@ std::vector<Switch> objective_switches() {
       number("tv", 0, kMany, +AT(bbam.objective.tv_weight), "weight of the mask's total variation"),
       choice<AreaTerm>("area", {{"sum", AreaTerm::kSum}, {"abs", AreaTerm::kAbs}},
                        +AT(bbam.objective.area), "slope of the area term at 0: 1, or 0 as abs()"),
-      heads(),
   };
 }
 
@@ -175,9 +198,17 @@ std::vector<Switch> label_switches() {
 #undef AT
 
 std::vector<Switch> solver_switches() {
-  std::vector<Switch> all = objective_switches();
-  for (const auto& more : {mask_switches(), positive_switches()})
-    all.insert(all.end(), more.begin(), more.end());
+  std::vector<Switch> all = method_switches();
+  const auto append = [&](std::vector<Switch> more, std::optional<AttributionMethod> only_of) {
+    for (Switch& s : more) {
+      s.only_of = only_of;
+      all.push_back(std::move(s));
+    }
+  };
+  append(objective_switches(), AttributionMethod::kBbam);
+  append(mask_switches(), AttributionMethod::kBbam);
+  append(smooth_switches(), AttributionMethod::kSmoothGrad);
+  append(positive_switches(), {});
   return all;
 }
 
@@ -212,7 +243,31 @@ void apply(const Switch& s, const ExplainSwitches& switches, ExplainOptions& opt
   session.settings[s.name] = s.show(options);
 }
 
+void leave_out(const std::string& name, AttributionMethod only_of, AttributionMethod method,
+               Session& session) {
+  if (only_of == method) return;
+  check(session.given.count(name) == 0, "--", name, ": does nothing for --method ",
+        to_string(method), ", only for ", to_string(only_of));
+  session.settings.erase(name);
+}
+
 }  // namespace
+
+const char* to_string(AttributionMethod method) {
+  switch (method) {
+    case AttributionMethod::kBbam: return "bbam";
+    case AttributionMethod::kSimpleGrad: return "simple-grad";
+    case AttributionMethod::kSmoothGrad: return "smooth-grad";
+    case AttributionMethod::kGradCam: break;
+  }
+  return "grad-cam";
+}
+
+ScoreOf ExplainOptions::score() const {
+  const ObjectiveSpec& heads = bbam.objective;
+  if (heads.use_box_head && heads.use_class_head) return ScoreOf::kBoth;
+  return heads.use_box_head ? ScoreOf::kBox : ScoreOf::kClass;
+}
 
 void add_solver_switches(Command& command, ExplainSwitches& switches) {
   command
@@ -243,6 +298,9 @@ ExplainOptions resolve(const ExplainSwitches& switches, Session& session) {
       label == "paper" ? PseudoLabelOptions::paper() : PseudoLabelOptions::authors()};
   options.bbam.scale_stride = switches.scale_stride;
   for (const Switch& s : solver_switches()) apply(s, switches, options, session);
+  for (const Switch& s : solver_switches())
+    if (s.only_of) leave_out(s.name, *s.only_of, options.method, session);
+  leave_out("scale-stride", AttributionMethod::kBbam, options.method, session);
   for (const Switch& s : label_switches()) {
     if (switches.numbers_and_choices.count(s.name) == 0) continue;  // the command has none of them
     apply(s, switches, options, session);

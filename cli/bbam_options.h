@@ -1,19 +1,29 @@
-// The solver and the label step on the command line: two presets, and a switch of its own for each
-// place where the paper and the authors' program differ (METHOD A2 to A8).
+// Maps and the label step on the command line: BBAM's solver or a method that figure 7(c) compares
+// it with, two presets, and a switch of its own for each place where the paper and the authors'
+// program differ (METHOD A2 to A8).
 #pragma once
 #include <map>
 #include <string>
 #include <vector>
 
 #include "attribution/bbam.h"
+#include "attribution/gradient_maps.h"
 #include "attribution/pseudo_label.h"
 #include "cli/command.h"
 
 namespace bbam {
 
+enum class AttributionMethod { kBbam, kSimpleGrad, kSmoothGrad, kGradCam };
+const char* to_string(AttributionMethod method);
+
 struct ExplainOptions {
-  BbamOptions bbam;
+  BbamOptions bbam;  // the gradient methods have its positives and its heads
   PseudoLabelOptions label;
+  AttributionMethod method = AttributionMethod::kBbam;
+  SmoothGradSpec smooth = {};  // but the seed, which is the object's
+
+  // What a gradient method differentiates: the score of the heads that are asked.
+  ScoreOf score() const;
 
   static ExplainOptions paper() { return {BbamOptions::paper(), PseudoLabelOptions::paper()}; }
   static ExplainOptions authors() {
@@ -33,7 +43,8 @@ void add_solver_switches(Command& command, ExplainSwitches& switches);
 void add_label_switches(Command& command, ExplainSwitches& switches);
 
 // The preset with what was given on top, and each value, as resolved, noted in session.settings.
-// Throws Error naming the option for values that make no sense.
+// Throws Error naming the option for values that make no sense, and for options given that do
+// nothing for the method; those have no setting.
 ExplainOptions resolve(const ExplainSwitches& switches, Session& session);
 
 // Of these names are the settings that decide about a map; the others are the label step's.

@@ -42,7 +42,7 @@ struct Example {
   std::vector<std::pair<std::string, double>> iou;  // by the way the mask was made, in this order
 
   Image picture;
-  std::map<int, Tensor> maps;  // by iteration
+  std::map<int, Tensor> maps;  // by iteration; 0: of a method without any
   NumberTable curve;
   std::optional<Image> mask, truth;
 

@@ -1,7 +1,10 @@
 #include "cli/explain.h"
 
+#include <algorithm>
+
 #include "attribution/perturb.h"
 #include "cli/detect.h"
+#include "cli/draw.h"
 #include "cli/fnv1a.h"
 #include "tensor/random.h"
 
@@ -15,6 +18,36 @@ LoadedDetector load(const DetectorChoice& choice, Device device) {
   check(detector.card.short_side <= detector.card.long_side, "--short-side ",
         detector.card.short_side, " is more than --long-side ", detector.card.long_side);
   return detector;
+}
+
+Tensor gradient_map(ExplainedDetector& detector, const Tensor& image, const ObjectProposals& asked,
+                    const ExplainOptions& options, uint64_t seed) {
+  SmoothGradSpec smooth = options.smooth;
+  smooth.seed = seed;
+  switch (options.method) {
+    case AttributionMethod::kSimpleGrad:
+      return simple_grad(detector, image, asked, options.score());
+    case AttributionMethod::kSmoothGrad:
+      return smooth_grad(detector, image, asked, options.score(), smooth);
+    case AttributionMethod::kGradCam: return grad_cam(detector, image, asked, options.score());
+    case AttributionMethod::kBbam: break;
+  }
+  fail("BBAM takes no gradient of a score");
+}
+
+BbamResult gradient_result(ExplainedDetector& detector, const DetectorInput& input,
+                           const BbamObject& object, const ExplainOptions& options) {
+  const Positives positives = find_positives(detector, input.image, object.box, object.label,
+                                             options.bbam.positives, object.seed);
+  const Tensor map = gradient_map(
+      detector, input.image, {object.box, object.label, positives.proposals}, options, object.seed);
+  BbamResult result;
+  result.mask = brightened(resize_map(map.to(kCpu), input.original));
+  result.grid = {result.mask.dim(0), result.mask.dim(1), 0};
+  result.positives = positives.proposals.dim(0);
+  result.positive_iou = positives.iou_threshold;
+  result.mean_positive_iou = positives.mean_iou;
+  return result;
 }
 
 }  // namespace
@@ -43,16 +76,23 @@ std::vector<ExampleBox> Explainer::detect(const Image& photograph, double score)
   return detections;
 }
 
-std::vector<BbamResult> Explainer::solve(const DetectorInput& input,
-                                         const std::vector<ObjectToExplain>& objects,
-                                         const BbamOptions& options,
-                                         const SolveProgress& progress) {
+std::vector<BbamResult> Explainer::explain(const DetectorInput& input,
+                                           const std::vector<ObjectToExplain>& objects,
+                                           const ExplainOptions& options,
+                                           const SolveProgress& progress) {
   std::vector<BbamObject> scaled;
   for (const ObjectToExplain& object : objects) {
     const PixelBox b = resize_box(object.box, input.original, input.resized);
     scaled.push_back({{b.x0, b.y0, b.x1, b.y1}, object.label, object.seed});
   }
-  return solve_bbam(explained_, input.image, scaled, options, progress);
+  if (options.method == AttributionMethod::kBbam)
+    return solve_bbam(explained_, input.image, scaled, options.bbam, progress);
+  std::vector<BbamResult> results;
+  for (const BbamObject& object : scaled) {
+    results.push_back(gradient_result(explained_, input, object, options));
+    progress(int64_t(results.size()), int64_t(scaled.size()));
+  }
+  return results;
 }
 
 uint64_t object_seed(uint64_t seed, const std::string& image_id, int64_t object) {
@@ -67,12 +107,21 @@ Tensor upsampled_map(const Tensor& map, ImageSize size, Corners corners) {
       .reshape({size.height, size.width});
 }
 
-void add_solution(Example& example, const BbamResult& result, const BbamOptions& options) {
+Tensor brightened(const Tensor& map) {
+  std::vector<float> values = map.to_vector<float>();
+  const float most = *std::max_element(values.begin(), values.end());
+  for (float& value : values) value = most > 0 ? value / most : 0;
+  return Tensor::from(values, map.shape());
+}
+
+void add_solution(Example& example, const BbamResult& result, const ExplainOptions& options) {
   example.stride_px = result.grid.stride_px;
   example.proposals = result.positives;
   if (result.positives == 0) return;
   for (const auto& [iteration, mask] : result.snapshots) example.maps[iteration] = mask;
-  example.maps[options.iterations] = result.mask;
+  const bool is_gradient = options.method != AttributionMethod::kBbam;
+  example.maps[is_gradient ? 0 : options.bbam.iterations] = result.mask;
+  if (is_gradient) return;
   example.curve.columns = {"iteration", "total", "area", "box", "class", "tv"};
   for (size_t i = 0; i < result.curve.size(); ++i) {
     const ObjectiveTerms& t = result.curve[i];

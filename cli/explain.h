@@ -35,10 +35,12 @@ class Explainer {
   DetectorInput input(const Image& photograph) const;
   // What the detector itself finds with a score above `score`, best first.
   std::vector<ExampleBox> detect(const Image& photograph, double score);
-  // The results' grids and strides are those of the network's input.
-  std::vector<BbamResult> solve(const DetectorInput& input,
-                                const std::vector<ObjectToExplain>& objects,
-                                const BbamOptions& options, const SolveProgress& progress);
+  // BBAM's grids and strides are those of the network's input. A map of a gradient method has the
+  // photograph's size and the greatest value 1, unless it is 0 everywhere; stride, snapshots and
+  // curve are BBAM's alone. Progress counts iterations of BBAM, otherwise objects.
+  std::vector<BbamResult> explain(const DetectorInput& input,
+                                  const std::vector<ObjectToExplain>& objects,
+                                  const ExplainOptions& options, const SolveProgress& progress);
 
  private:
   Device device_;
@@ -53,7 +55,10 @@ uint64_t object_seed(uint64_t seed, const std::string& image_id, int64_t object)
 // The map at the photograph's size, (height, width) f32, not rescaled.
 Tensor upsampled_map(const Tensor& map, ImageSize size, Corners corners);
 
+// The greatest value becomes 1; what is 0 everywhere stays so.
+Tensor brightened(const Tensor& map);
+
 // Into an example: maps by iteration with the last one, curve, stride, proposals.
-void add_solution(Example& example, const BbamResult& result, const BbamOptions& options);
+void add_solution(Example& example, const BbamResult& result, const ExplainOptions& options);
 
 }  // namespace bbam

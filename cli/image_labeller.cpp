@@ -23,6 +23,12 @@ void timed(LabelledImage& image, const std::string& stage, F&& work) {
   image.seconds[stage] += profile::now_s() - start_s;
 }
 
+// Of the maps; 0 where their method has none.
+int iterations_of(const Settings& settings) {
+  const auto found = settings.find("iterations");
+  return found == settings.end() ? 0 : std::stoi(found->second[0]);
+}
+
 }  // namespace
 
 // An image on its way.
@@ -70,16 +76,16 @@ Image ImageLabeller::read_photograph(const LabelTask& task) const {
 
 void ImageLabeller::solve(Work& work, LabelledImage& image, const SolveProgress& progress) {
   const DetectorInput input = explainer_->input(work.photograph);
-  BbamOptions options = explain_.bbam;
-  options.record_curve = is_example(work.task, 0);
-  if (options.record_curve) work.detected = explainer_->detect(work.photograph, kShownScore);
+  ExplainOptions options = explain_;
+  options.bbam.record_curve = is_example(work.task, 0);
+  if (options.bbam.record_curve) work.detected = explainer_->detect(work.photograph, kShownScore);
   std::vector<ObjectToExplain> objects;
   for (size_t i = 0; i < work.task.objects.size(); ++i) {
     const Object& object = work.object(i);
     objects.push_back({object.box, explainer_->label_of(dataset_.name_of(object)),
                        object_seed(session_.seed, work.record().id, object.id)});
   }
-  work.solutions = explainer_->solve(input, objects, options, progress);
+  work.solutions = explainer_->explain(input, objects, options, progress);
   for (size_t i = 0; i < objects.size(); ++i) {
     const BbamResult& r = work.solutions[i];
     work.maps.push_back(r.positives > 0 ? r.mask : Tensor());
@@ -158,9 +164,9 @@ void ImageLabeller::write_one_example(const Work& work, const LabelledImage& ima
   Example example = labelled_example(dataset_, work.task, image, i, work.photograph);
   example.detected = work.detected;
   if (!work.solutions.empty())
-    add_solution(example, work.solutions[i], explain_.bbam);
+    add_solution(example, work.solutions[i], explain_);
   else if (work.maps[i].defined())
-    example.maps[std::stoi(session_.settings.at("iterations")[0])] = work.maps[i];
+    example.maps[iterations_of(session_.settings)] = work.maps[i];
   write_example(store_.path("objects"), example);
 }
 

@@ -11,9 +11,9 @@ namespace bbam {
 
 class ImageLabeller {
  public:
-  // Solves with `explainer`; where that is null, takes the maps from the folder `reused_maps`. The
-  // first `examples` objects of all tasks are kept as bbam report shows them. All references have
-  // to outlive the labeller.
+  // Makes maps with `explainer`; where that is null, takes the maps from the folder `reused_maps`.
+  // The first `examples` objects of all tasks are kept as bbam report shows them. All references
+  // have to outlive the labeller.
   ImageLabeller(const Dataset& dataset, const ExplainOptions& explain, Explainer* explainer,
                 const std::string& reused_maps, const LabelRefiner& refiner, int64_t examples,
                 const LabelStore& store, Session& session)

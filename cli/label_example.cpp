@@ -30,7 +30,7 @@ void add_truth(const Dataset& dataset, const Record& record, const LabelledImage
   const LabelRun run{dataset, tasks, {only}};
   const MaskScores scores = evaluate_masks(labelled_records(run), labelled_instances(run), true);
   if (scores.count() == 0) return;  // difficult objects do not count
-  example.iou = {{"filled box", scores.mean_box_iou()}, {"BBAM + CRF", scores.mean_mask_iou()}};
+  example.iou = {{"filled box", scores.mean_box_iou()}, {"map + CRF", scores.mean_mask_iou()}};
 }
 
 }  // namespace

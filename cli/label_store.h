@@ -3,7 +3,9 @@
 //
 //   settings.json                the settings that decide about the labels
 //   images/ID.json               an image's objects and masks, written last: the image is finished
-//   maps/ID-K.npy                the coarse map of object K, (h, w) f32; none without positives
+//   maps/ID-K.npy                the map of object K, (h, w) f32 in [0, 1], to be upsampled to the
+//                                photograph: BBAM's coarse mask, or a gradient method's map, which
+//                                has the photograph's size already; none without positives
 //   SegmentationObject/ID.png    painted labels, VOC's palette, 255 ignored; once all objects of
 //   the SegmentationClass/ID.png     data set are labelled, also of images without any
 #pragma once

@@ -74,11 +74,12 @@ class PseudoLabelRun {
     }
     if (done > 0) session_.warn(join(done, " of ", total, " objects were labelled before"));
     Progress progress = session_.progress("object", total, done);
+    const bool solves = explain_.method == AttributionMethod::kBbam;
     for (const LabelTask* task : left) {
       stop_if_interrupted(stop_message(done, total));
-      const LabelledImage image = labeller.label(*task, [&](int64_t iteration, int64_t of) {
-        progress.update(done,
-                        fmt::format("image {}, iteration {}/{}", task->record->id, iteration, of));
+      const LabelledImage image = labeller.label(*task, [&](int64_t step, int64_t of) {
+        progress.update(done, fmt::format("image {}, {} {}/{}", task->record->id,
+                                          solves ? "iteration" : "map", step, of));
         stop_if_interrupted(stop_message(done, total));
         return true;
       });

@@ -298,8 +298,9 @@ std::string object_card(const Example& e) {
     html +=
         panel(img(e.picture, "detections") + boxes_svg(e.picture, e.detected, nullptr), "detected");
   for (const auto& [iteration, map] : e.maps) {
-    const std::string caption =
-        fmt::format("map after {} iteration{}", iteration, iteration == 1 ? "" : "s");
+    const std::string caption = iteration == 0 ? "map"
+                                               : fmt::format("map after {} iteration{}", iteration,
+                                                             iteration == 1 ? "" : "s");
     html += panel(img(map_picture(e, map), caption), caption);
   }
   if (e.maps.empty()) html += "<p class=\"note\">There is no attribution map of this object.</p>";

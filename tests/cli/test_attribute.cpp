@@ -208,7 +208,7 @@ TEST_CASE("bbam options: presets are those of the method, and each switch change
                                                   {"crf-appearance-weight", "2"},
                                                   {"crf-appearance-sigma", "67"},
                                                   {"crf-appearance-levels", "13"}};
-  CHECK(switches.numbers_and_choices.size() == others.size());
+  CHECK(switches.numbers_and_choices.size() == others.size() + 3);  // method, samples, noise
   for (const auto& [name, value] : others) {
     INFO(name);
     ExplainSwitches one = switches;
@@ -219,6 +219,16 @@ TEST_CASE("bbam options: presets are those of the method, and each switch change
     changed[name] = paper.at(name);
     CHECK(changed == paper);
   }
+  ExplainSwitches smooth = switches;
+  smooth.numbers_and_choices["method"] = "smooth-grad";
+  smooth.numbers_and_choices["samples"] = "7";
+  smooth.numbers_and_choices["noise"] = "0.5";
+  smooth.numbers_and_choices["heads"] = "class";
+  const ExplainOptions resolved = resolve(smooth, session);
+  CHECK(resolved.method == AttributionMethod::kSmoothGrad);
+  CHECK(resolved.smooth.samples == 7);
+  CHECK(resolved.smooth.noise == 0.5);
+  CHECK(resolved.score() == ScoreOf::kClass);
   ExplainSwitches label = switches;
   label.label = "authors";
   CHECK(resolve(label, session).label.method == LabelMethod::kAuthors);
