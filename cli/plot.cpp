@@ -61,9 +61,6 @@ void set_bars(Layout& l) {
   const Plot& plot = l.plot;
   bool any = false;
   for (const Series& series : plot.series) {
-    check(series.y.size() == plot.categories.size(), "the plot '", plot.title, "' has ",
-          series.y.size(), " bars named '", series.name, "' for ", plot.categories.size(),
-          " categories");
     l.series.push_back(series);
     for (const double y : series.y)
       if (std::isfinite(y)) l.y.include(y), any = true;
@@ -79,23 +76,16 @@ void set_bars(Layout& l) {
   l.slanted = double(longest) * kLetter > place;
 }
 
-bool has_grid(const Plot& plot) {
-  if (plot.values.empty() || plot.values[0].empty()) return false;
-  check(plot.x_range && plot.y_range, "the plot '", plot.title,
-        "' is a grid without x_range and y_range");
-  for (const auto& row : plot.values)
-    check(row.size() == plot.values[0].size(), "the plot '", plot.title, "' has rows of ",
-          row.size(), " and of ", plot.values[0].size(), " values");
-  return true;
-}
+bool has_grid(const Plot& plot) { return !plot.values.empty() && !plot.values[0].empty(); }
 
 // Axes in pixels; a grid is drawn as large as its width allows, its axes to one scale.
 Layout layout_of(const Plot& plot, PlotSize size) {
+  check_plot(plot);
   Layout l{plot, {}, {}, {}, double(size.width), double(size.height)};
   l.x.log = plot.log_x, l.y.log = plot.log_y;
   switch (plot.kind) {
     case PlotKind::kBars: set_bars(l); break;
-    case PlotKind::kHeat: has_grid(plot); break;
+    case PlotKind::kHeat: break;
     default: set_points(l);
   }
   if (plot.x_range) l.x.low = plot.x_range->low, l.x.high = plot.x_range->high;
@@ -164,6 +154,8 @@ std::string bars(const Layout& l) {
   const double place = l.x.px(1) - l.x.px(0), base = l.y.px(std::clamp(0.0, l.y.low, l.y.high));
   const double wide = std::min(0.8 * place / double(l.series.size()), 46.0);
   const bool room_for_figures = wide >= 22;
+  const double most = std::max(std::abs(l.y.low), std::abs(l.y.high));
+  const int digits = most >= 100 ? 0 : most >= 10 ? 1 : 2;
   std::string svg;
   for (size_t s = 0; s < l.series.size(); ++s)
     for (size_t c = 0; c < l.series[s].y.size(); ++c) {
@@ -178,7 +170,7 @@ std::string bars(const Layout& l) {
           std::abs(end - base));
       if (room_for_figures)
         svg += text(left + wide / 2, end <= base ? end - 5 : end + 13, "middle",
-                    fmt::format("{:.3g}", value), " class=\"figure\"");
+                    fmt::format("{:.{}f}", value, digits), " class=\"figure\"");
     }
   return svg;
 }
@@ -270,6 +262,20 @@ std::string stand_alone_style() {
 }
 
 }  // namespace
+
+void check_plot(const Plot& plot) {
+  if (plot.kind == PlotKind::kBars)
+    for (const Series& series : plot.series)
+      check(series.y.size() == plot.categories.size(), "the plot '", plot.title, "' has ",
+            series.y.size(), " bars named '", series.name, "' for ", plot.categories.size(),
+            " categories");
+  if (plot.kind != PlotKind::kHeat || !has_grid(plot)) return;
+  check(plot.x_range && plot.y_range, "the plot '", plot.title,
+        "' is a grid without x_range and y_range");
+  for (const auto& row : plot.values)
+    check(row.size() == plot.values[0].size(), "the plot '", plot.title, "' has rows of ",
+          row.size(), " and of ", plot.values[0].size(), " values");
+}
 
 std::string svg_of(const Plot& plot, PlotSize size) {
   const Layout l = layout_of(plot, size);

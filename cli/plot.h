@@ -49,8 +49,12 @@ struct PlotSize {
 //    "categories": [...], "values": [[...], ...], "circle"}
 // What is empty or not set is left out; a value that is not finite is null.
 nlohmann::json to_json(const Plot& plot);
-// Throws Error saying what is wrong.
+// Throws Error saying what is wrong, as check_plot does.
 Plot plot_of(const nlohmann::json& value);
+
+// Throws Error where bars do not fit their categories, or a grid has rows of several lengths or no
+// ranges.
+void check_plot(const Plot& plot);
 
 // A figure for a page: title, legend and an inline SVG, whose colours and fonts come from the
 // page's style (classes chart, grid, axis, mark, bar, heat, s0, s1, ...). Without a value to show

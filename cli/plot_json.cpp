@@ -84,7 +84,9 @@ json to_json(const Plot& plot) {
 Plot plot_of(const json& value) {
   check(value.is_object(), "a plot is no JSON object");
   try {
-    return read(value);
+    const Plot plot = read(value);
+    check_plot(plot);
+    return plot;
   } catch (const json::exception& error) {
     fail("the plot '", value.value("title", json("")).dump(), "': ", error.what());
   }

@@ -43,6 +43,30 @@ void read_tables(const ordered_json& results, const std::string& stage, ReportDa
   }
 }
 
+// The plots that are damaged are told and left out, each by itself.
+void read_plots(const ordered_json& results, const fs::path& path, const std::string& stage,
+                ReportData& data) {
+  for (const auto& entry : results.value("plots", ordered_json::array())) try {
+      data.plots.push_back({plot_of(json(entry)), stage});
+    } catch (const Error& error) {
+      data.problems.push_back(join(path.string(), ": ", error.what(), "; left out"));
+    }
+}
+
+// Only of the run's own folder: a page must not carry off a file from elsewhere.
+void read_pictures(const ordered_json& results, const fs::path& path, const std::string& stage,
+                   ReportData& data) {
+  for (const auto& entry : results.value("pictures", ordered_json::array())) try {
+      const fs::path file = fs::path(text_of(entry.at("file"))).lexically_normal();
+      check(file.is_relative() && *file.begin() != "..", "the picture ", file.string(),
+            " does not lie below its run.json");
+      data.pictures.push_back(
+          {entry.value("title", ""), stage, read_image((path.parent_path() / file).string())});
+    } catch (const Error& error) {
+      data.problems.push_back(join(path.string(), ": ", error.what(), "; left out"));
+    }
+}
+
 std::string command_of(const ordered_json& record) {
   std::string line = "bbam";
   for (const auto& word : record.value("command_line", ordered_json::array()))
@@ -65,12 +89,14 @@ void read_facts(const ordered_json& record, ReportData& data) {
     data.settings.emplace_back(name, text_of(value));
 }
 
-// Tables of one title, as two runs of a command leave them, are told apart by their stage.
-void name_stages(std::vector<ReportTable>& tables) {
+// What has the same title, as two runs of a command leave it, is told apart by its stage.
+// title(item) is a reference.
+template <class Item, class Title>
+void name_stages(std::vector<Item>& items, Title&& title) {
   std::map<std::string, int> count;
-  for (const ReportTable& table : tables) ++count[table.title];
-  for (ReportTable& table : tables)
-    if (count[table.title] > 1 && !table.stage.empty()) table.title += ": " + table.stage;
+  for (Item& item : items) ++count[title(item)];
+  for (Item& item : items)
+    if (count[title(item)] > 1 && !item.stage.empty()) title(item) += ": " + item.stage;
 }
 
 // `stage` is the folder's name below the run, "" for the run itself.
@@ -81,7 +107,11 @@ void read_record(const fs::path& path, const std::string& stage, ReportData& dat
     const ordered_json stages = record.value("seconds", ordered_json::object());
     for (const auto& [name, seconds] : stages.items())
       data.seconds.emplace_back(stage.empty() ? name : stage + ": " + name, seconds);
-    if (record.contains("results")) read_tables(record["results"], stage, data);
+    if (record.contains("results")) {
+      read_tables(record["results"], stage, data);
+      read_plots(record["results"], path, stage, data);
+      read_pictures(record["results"], path, stage, data);
+    }
     if (stage.empty() || data.facts.empty())
       read_facts(record, data);
     else
@@ -146,7 +176,9 @@ ReportData read_report_data(const std::string& folder) {
     read_log(stage / "log.csv", stage.filename().string(), data);
     read_examples(stage / "objects", data);
   }
-  name_stages(data.tables);
+  name_stages(data.tables, [](ReportTable& table) -> std::string& { return table.title; });
+  name_stages(data.plots, [](ReportPlot& shown) -> std::string& { return shown.plot.title; });
+  name_stages(data.pictures, [](ReportPicture& shown) -> std::string& { return shown.title; });
   const bool empty = data.facts.empty() && data.logs.empty() && data.examples.empty();
   check(!empty, folder, ": holds no run.json, log.csv or objects/ that could be shown",
         data.problems.empty() ? "" : "; " + data.problems[0]);

@@ -4,6 +4,8 @@
 //   run.json             of the whole run; */run.json of its stages. Of `results`, the page shows
 //                          tables:   [{title, columns: [...], rows: [[...], ...]}]
 //                          headline: [{value, label}]
+//                          plots:    [...], as cli/plot.h writes them
+//                          pictures: [{file, title}], JPEG or PNG below the folder of that run.json
 //   log.csv, */log.csv   the training log: column step, and a column for each loss
 //   objects/ID/, */objects/ID/   examples (cli/example.h)
 #pragma once
@@ -12,6 +14,7 @@
 
 #include "cli/command.h"
 #include "cli/example.h"
+#include "cli/plot.h"
 
 namespace bbam {
 
@@ -21,10 +24,22 @@ struct ReportTable {
   std::vector<std::vector<std::string>> rows;
 };
 
+struct ReportPlot {
+  Plot plot;
+  std::string stage;
+};
+
+struct ReportPicture {
+  std::string title, stage;
+  Image image;
+};
+
 struct ReportData {
   std::string title = "From boxes to masks";
   std::vector<std::pair<std::string, std::string>> headline;  // value, what it is
   std::vector<ReportTable> tables;
+  std::vector<ReportPlot> plots;
+  std::vector<ReportPicture> pictures;
   std::vector<std::pair<std::string, double>> seconds;    // per stage
   std::vector<std::pair<std::string, NumberTable>> logs;  // of training, by what was trained
   std::vector<Example> examples;

@@ -200,7 +200,11 @@ void study(const StudyCommandOptions& o, Session& session) {
   publish(study, without_map, session, record);
   publish_by_size(study, session, record);
   publish_positions(study.positions(), session, record);
-  write_sheets(best_to_worst(std::move(entries), o.sheet), dataset, store, o.out);
+  const std::vector<SheetEntry> chosen = best_to_worst(std::move(entries), o.sheet);
+  write_sheets(chosen, dataset, store, o.out);
+  if (!chosen.empty())
+    record.results()["pictures"] =
+        nlohmann::json::array({{{"file", "sheet.jpg"}, {"title", "Masks, from best to worst"}}});
   stage.reset();
   record.write(o.out + "/run.json");
 }

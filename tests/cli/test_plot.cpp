@@ -232,6 +232,8 @@ TEST_CASE("plot: what is kept as JSON is drawn the same") {
     return std::string("none");
   };
   CHECK(error("[]") == "a plot is no JSON object");
+  CHECK(error(R"({"kind": "bars", "series": [{"y": [1]}]})").find("for 0 categories") <
+        std::string::npos);
   CHECK(error(R"({"kind": "pie"})").find("kind 'pie'") != std::string::npos);
   CHECK(error(R"({"title": "t", "series": [{"x": [1]}]})").find("\"t\"") != std::string::npos);
   CHECK(error(R"({"x_range": [1]})").find("x_range has 1 numbers") != std::string::npos);

@@ -148,6 +148,34 @@ TEST_CASE("report: tables of one title are told apart by their stage") {
     CHECK_MESSAGE(contains(page, title), title);
 }
 
+TEST_CASE("report: plots and pictures of the run and its stages are shown") {
+  TempFolder folder;
+  for (const char* stage : {"one", "two"}) {
+    make_folder(folder.path(stage));
+    write_file(folder.path(std::string(stage) + "/run.json"), R"({"results": {
+        "plots": [{"kind": "bars", "title": "By size", "categories": ["small"],
+                   "series": [{"name": "IoU", "y": [0.5]}]}],
+        "pictures": [{"file": "sheet.jpg", "title": "Sheet"}]}})");
+    write_jpeg(folder.path(std::string(stage) + "/sheet.jpg"), Image(32, 24, 3));
+  }
+  write_file(folder.path("run.json"), R"({"results": {
+      "plots": [{"title": "Sweep", "series": [{"name": "IoU", "x": [1, 2], "y": [3, 4]}]},
+                {"kind": "bars", "title": "Broken", "series": [{"name": "IoU", "y": [0.5]}]}],
+      "pictures": [{"file": "../elsewhere.jpg", "title": "Not ours"}]}})");
+  const auto result = run_command({"report", folder.path()});
+  REQUIRE(result.status == 0);
+  CHECK(contains(result.err, "1 bars named 'IoU' for 0 categories; left out"));
+  CHECK(contains(result.err, "../elsewhere.jpg does not lie below its run.json; left out"));
+  const std::string page = read_file(folder.path("report.html"));
+  CHECK(!asks_for_something(page));
+  for (const char* part : {"<b>Sweep</b>", "<b>By size: one</b>", "<b>By size: two</b>",
+                           "<h3>Sheet: one</h3>", "<h3>Sheet: two</h3>"})
+    CHECK_MESSAGE(contains(page, part), part);
+  CHECK(count(page, "<svg class=\"chart\"") == 3);
+  CHECK(count(page, "data:image/jpeg;base64,") == 2);
+  CHECK(count(page, "<div") == count(page, "</div"));
+}
+
 TEST_CASE("report: pieces that are missing are left out with a note") {
   TempFolder folder;
   make_folder(folder.path("objects"));
