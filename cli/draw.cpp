@@ -101,7 +101,7 @@ void draw_label(Image& rgb, int x, int y, const std::string& text, Color color, 
 }
 
 void draw_labelled_box(Image& rgb, const PixelBox& box, const std::string& text, Color color) {
-  const int scale = std::max(1, std::min(rgb.width, rgb.height) / 300);
+  const int scale = std::max(1, int(std::lround(std::min(rgb.width, rgb.height) / 200.0)));
   draw_box(rgb, box, color, std::max(1, scale + (rgb.width > 250)));
   const int y = int(std::lround(box.y0)) - label_size(text, scale).height;
   draw_label(rgb, int(std::lround(box.x0)), y >= 0 ? y : int(std::lround(box.y0)), text, color,

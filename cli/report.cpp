@@ -161,26 +161,38 @@ void read_examples(const fs::path& folder, ReportData& data) {
     }
 }
 
+void read_seen(const fs::path& folder, const std::string& stage, ReportData& data) {
+  for (const fs::path& place : folders_in(folder)) try {
+      data.seen.push_back({read_seen_example(place.string()), stage});
+    } catch (const Error& error) {
+      data.problems.push_back(join(error.what(), "; left out"));
+    }
+}
+
+// What a run, or one of its stages, has left in its folder.
+void read_stage(const fs::path& folder, const std::string& stage, ReportData& data) {
+  read_record(folder / "run.json", stage, data);
+  read_log(folder / "log.csv", stage.empty() ? "this run" : stage, data);
+  read_examples(folder / "objects", data);
+  read_seen(folder / "examples", stage, data);
+}
+
 }  // namespace
 
 ReportData read_report_data(const std::string& folder) {
   check(fs::is_directory(folder), folder, ": no such folder; expected what a run has written");
   ReportData data;
   const fs::path root(folder);
-  read_record(root / "run.json", "", data);
-  read_log(root / "log.csv", "this run", data);
-  read_examples(root / "objects", data);
-  for (const fs::path& stage : in_order_of_making(folders_in(root))) {
-    if (stage.filename() == "objects") continue;
-    read_record(stage / "run.json", stage.filename().string(), data);
-    read_log(stage / "log.csv", stage.filename().string(), data);
-    read_examples(stage / "objects", data);
-  }
+  read_stage(root, "", data);
+  for (const fs::path& stage : in_order_of_making(folders_in(root)))
+    if (stage.filename() != "objects" && stage.filename() != "examples")
+      read_stage(stage, stage.filename().string(), data);
   name_stages(data.tables, [](ReportTable& table) -> std::string& { return table.title; });
   name_stages(data.plots, [](ReportPlot& shown) -> std::string& { return shown.plot.title; });
   name_stages(data.pictures, [](ReportPicture& shown) -> std::string& { return shown.title; });
-  const bool empty = data.facts.empty() && data.logs.empty() && data.examples.empty();
-  check(!empty, folder, ": holds no run.json, log.csv or objects/ that could be shown",
+  const bool empty =
+      data.facts.empty() && data.logs.empty() && data.examples.empty() && data.seen.empty();
+  check(!empty, folder, ": holds no run.json, log.csv, objects/ or examples/ that could be shown",
         data.problems.empty() ? "" : "; " + data.problems[0]);
   return data;
 }

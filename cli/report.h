@@ -7,7 +7,8 @@
 //                          plots:    [...], as cli/plot.h writes them
 //                          pictures: [{file, title}], JPEG or PNG below the folder of that run.json
 //   log.csv, */log.csv   the training log: column step, and a column for each loss
-//   objects/ID/, */objects/ID/   examples (cli/example.h)
+//   objects/ID/, */objects/ID/     examples of objects (cli/example.h)
+//   examples/ID/, */examples/ID/   examples of segmenters (cli/seen_example.h)
 #pragma once
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "cli/command.h"
 #include "cli/example.h"
 #include "cli/plot.h"
+#include "cli/seen_example.h"
 
 namespace bbam {
 
@@ -34,6 +36,11 @@ struct ReportPicture {
   Image image;
 };
 
+struct ReportSeen {
+  SeenExample example;
+  std::string stage;
+};
+
 struct ReportData {
   std::string title = "From boxes to masks";
   std::vector<std::pair<std::string, std::string>> headline;  // value, what it is
@@ -43,6 +50,7 @@ struct ReportData {
   std::vector<std::pair<std::string, double>> seconds;    // per stage
   std::vector<std::pair<std::string, NumberTable>> logs;  // of training, by what was trained
   std::vector<Example> examples;
+  std::vector<ReportSeen> seen;
   std::vector<std::pair<std::string, std::string>> facts;  // how it was made
   std::vector<std::pair<std::string, std::string>> settings;
   std::vector<std::string> problems;

@@ -42,8 +42,8 @@ std::string report_page(const ReportData& data) {
             "</span></div>";
   html += "</div></div></header><main>";
   html += idea_section(data) + results_section(data) + plots_section(data) + objects_section(data) +
-          pictures_section(data) + training_section(data) + seconds_section(data) +
-          making_section(data);
+          seen_section(data) + pictures_section(data) + training_section(data) +
+          seconds_section(data) + making_section(data);
   html += "<footer>";
   for (const std::string& problem : data.problems) html += html_escape(problem) + "<br>";
   return html +

@@ -13,6 +13,7 @@ std::string results_section(const ReportData& data);
 std::string plots_section(const ReportData& data);
 std::string pictures_section(const ReportData& data);
 std::string objects_section(const ReportData& data);
+std::string seen_section(const ReportData& data);
 std::string training_section(const ReportData& data);
 std::string seconds_section(const ReportData& data);
 std::string making_section(const ReportData& data);

@@ -75,6 +75,12 @@ figure { margin: 0; }
 .title h3::first-letter { text-transform: uppercase; }
 .title .note { margin: 0; }
 .panels { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 14px 12px; }
+.seen .panels { grid-template-columns: repeat(auto-fill, minmax(min(220px, 46%), 1fr)); }
+.seen .title { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 16px;
+  margin-bottom: 12px; }
+.chip { font-size: 13.5px; color: var(--soft); white-space: nowrap; }
+.chip i { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 6px;
+  vertical-align: -1px; }
 .bars { display: grid; grid-template-columns: auto 1fr auto; gap: 6px 10px; align-items: center;
   font-size: 13.5px; margin-bottom: 14px; }
 .bars i { height: 9px; border-radius: 5px; background: var(--wash); display: block;

@@ -10,6 +10,7 @@
 #include "cli/evaluation.h"
 #include "cli/photographs.h"
 #include "cli/run_record.h"
+#include "cli/seen_example.h"
 #include "cli/segment_instances.h"
 #include "cli/segment_semantic.h"
 #include "tensor/files.h"
@@ -22,6 +23,7 @@ struct Options {
   std::vector<std::string> images;
   DataOptions data;
   double score = 0.7, data_score = 0.05, threshold = 0.5;
+  int examples = 12;
   SemanticOptions semantic;
 };
 
@@ -37,6 +39,15 @@ class Segmenter {
   virtual void segment(const Dataset& dataset, std::vector<std::string>& problems) = 0;
   // How well it did.
   virtual void evaluate(const Dataset& dataset, RunRecord& record) = 0;
+
+  // Of a picture of the data set that was segmented: draws what was found, or what is true, and
+  // returns the labels that occur.
+  virtual const char* kind() const = 0;  // SeenExample's
+  virtual std::set<int> draw_found(const Dataset& dataset, const Record& record,
+                                   Image& picture) const = 0;
+  virtual bool has_truth(const Record& record) const = 0;
+  virtual std::set<int> draw_truth(const Dataset& dataset, const Record& record,
+                                   Image& picture) const = 0;
 };
 
 class InstanceSegmenter : public Segmenter {
@@ -72,6 +83,19 @@ class InstanceSegmenter : public Segmenter {
     record.results()["tables"] = {table.json("Instances")};
     record.results()["instances"] = json_of(scores, dataset);
     write_files();
+  }
+
+  const char* kind() const override { return "objects"; }
+  std::set<int> draw_found(const Dataset& dataset, const Record& record,
+                           Image& picture) const override {
+    constexpr double kDrawnScore = 0.5;
+    return draw_objects(picture, found_objects(dataset, record, results_, kDrawnScore),
+                        dataset.classes);
+  }
+  bool has_truth(const Record& record) const override { return has_masks(record); }
+  std::set<int> draw_truth(const Dataset& dataset, const Record& record,
+                           Image& picture) const override {
+    return draw_objects(picture, true_objects(record), dataset.classes);
   }
 
  private:
@@ -113,6 +137,19 @@ class SemanticSegmenter : public Segmenter {
     record.results()["semantic"] = json_of(scores, dataset);
   }
 
+  const char* kind() const override { return "classes"; }
+  std::set<int> draw_found(const Dataset& dataset, const Record& record,
+                           Image& picture) const override {
+    return draw_class_map(picture, written_class_map(dataset, record, folder()));
+  }
+  bool has_truth(const Record& record) const override {
+    return !record.class_map_path.empty() || has_masks(record);
+  }
+  std::set<int> draw_truth(const Dataset& dataset, const Record& record,
+                           Image& picture) const override {
+    return draw_class_map(picture, read_class_map(dataset, record));
+  }
+
  private:
   std::string folder() const { return o_.out + "/SegmentationClass"; }
 
@@ -149,6 +186,33 @@ void segment_files(const Options& o, Segmenter& segmenter, Session& session, Run
   segmenter.write_files();
 }
 
+SeenExample seen_example(const Segmenter& segmenter, const Dataset& dataset, const Record& record) {
+  SeenExample example{record.id, segmenter.kind(), {}, read_picture(record), {}, {}};
+  example.prediction = example.photograph;
+  std::set<int> labels = segmenter.draw_found(dataset, record, example.prediction);
+  if (segmenter.has_truth(record)) {
+    example.truth = example.photograph;
+    labels.merge(segmenter.draw_truth(dataset, record, *example.truth));
+  }
+  for (const int label : labels) example.classes[label] = dataset.classes[size_t(label - 1)];
+  return example;
+}
+
+void write_examples(const Options& o, const Segmenter& segmenter, const Dataset& dataset,
+                    Session& session) {
+  const std::string folder = o.out + "/examples";
+  remove_seen_examples(folder);
+  for (const Record* record : spread_records(dataset, o.examples)) {
+    std::optional<SeenExample> example;
+    try {
+      example = seen_example(segmenter, dataset, *record);
+    } catch (const Error& error) {
+      session.warn(join(error.what(), "; not among the examples"));
+    }
+    if (example) write_seen_example(folder, *example);
+  }
+}
+
 void segment_data(const Options& o, Segmenter& segmenter, Session& session, RunRecord& record) {
   DataOptions data = o.data;
   data.classes = segmenter.classes();
@@ -158,6 +222,7 @@ void segment_data(const Options& o, Segmenter& segmenter, Session& session, RunR
   segmenter.segment(dataset, problems);
   tell_problems(problems, dataset, data.data, session);
   segmenter.evaluate(dataset, record);
+  write_examples(o, segmenter, dataset, session);
   const int64_t passed_over = dataset.pictures_passed_over + int64_t(problems.size());
   record.results()["pictures_passed_over"] = passed_over;
   warn_of_passed_over(passed_over, session);
@@ -179,6 +244,12 @@ void add_options(Command& command, Options& o) {
               "of --data: only so many, drawn by --pictures-seed among those with objects; 0: all")
       .between(0, 1e9);
   command.option("--pictures-seed", o.data.pictures_seed, "of that draw");
+  command
+      .option(
+          "--examples", o.examples,
+          "with --data: pictures that have objects, spread over the split, to keep with what is "
+          "found and what is true drawn on them, for the report")
+      .between(0, 10000);
   command.option("--out,-o", o.out, "folder for drawn pictures, masks and run.json").required();
   command.option("--score", o.score, "objects: least score of what is listed and drawn")
       .between(0, 1);

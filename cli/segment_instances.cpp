@@ -54,14 +54,41 @@ Instance instance_of(const std::string& image_id, int category, const SegmentedO
           .mask = rle_encode(equal_to(object.mask, 1))};
 }
 
-void draw_objects(Image& picture, const std::vector<SegmentedObject>& objects,
-                  const std::vector<std::string>& classes) {
+std::vector<SegmentedObject> found_objects(const Dataset& dataset, const Record& record,
+                                           const std::vector<Instance>& results, double score) {
+  std::vector<SegmentedObject> objects;
+  for (const Instance& result : results) {
+    if (result.image_id != record.id || result.score <= score) continue;
+    SegmentedObject object{result.box, dataset.label_of_source(result.category), result.score, {}};
+    object.mask = Image(record.width, record.height, 1);
+    object.mask.pixels = rle_decode(*result.mask).to_vector<uint8_t>();
+    objects.push_back(std::move(object));
+  }
+  return objects;
+}
+
+std::vector<SegmentedObject> true_objects(const Record& record) {
+  const std::vector<Image> masks = read_masks(record);
+  std::vector<SegmentedObject> objects;
+  for (size_t i = 0; i < masks.size(); ++i)
+    if (const Object& object = record.objects[i]; !object.crowd)
+      objects.push_back({object.box, object.label, -1, masks[i]});
+  return objects;
+}
+
+std::set<int> draw_objects(Image& picture, const std::vector<SegmentedObject>& objects,
+                           const std::vector<std::string>& classes) {
+  std::set<int> labels;
   for (size_t i = objects.size(); i-- > 0;)
     draw_mask(picture, objects[i].mask, class_color(objects[i].label));
-  for (const SegmentedObject& object : objects)
+  for (const SegmentedObject& object : objects) {
+    const std::string& name = classes[size_t(object.label - 1)];
     draw_labelled_box(picture, object.box,
-                      fmt::format("{} {:.2f}", classes[size_t(object.label - 1)], object.score),
+                      object.score < 0 ? name : fmt::format("{} {:.2f}", name, object.score),
                       class_color(object.label));
+    labels.insert(object.label);
+  }
+  return labels;
 }
 
 }  // namespace bbam

@@ -1,5 +1,7 @@
 // Masks of a trained Mask R-CNN on photographs, in pixels of the photographs.
 #pragma once
+#include <set>
+
 #include "cli/instances_json.h"
 #include "cli/mask_rcnn_file.h"
 
@@ -7,9 +9,9 @@ namespace bbam {
 
 struct SegmentedObject {
   PixelBox box;
-  int label = 0;  // 1-based, of the network's classes
-  double score = 0;
-  Image mask;  // 0 and 1
+  int label = 0;      // 1-based, of the network's classes
+  double score = -1;  // of a true object there is none
+  Image mask;         // 0 and 1
 };
 
 struct InstanceOptions {
@@ -30,8 +32,15 @@ std::vector<Instance> segment_all(LoadedMaskRcnn& network, const Dataset& datase
 // As a result; the category is the class as the data set's own files call it.
 Instance instance_of(const std::string& image_id, int category, const SegmentedObject& object);
 
-// Masks, the best in front, then boxes with class and score.
-void draw_objects(Image& picture, const std::vector<SegmentedObject>& objects,
-                  const std::vector<std::string>& classes);
+// The picture's results above `score`, which must have masks, in their order.
+std::vector<SegmentedObject> found_objects(const Dataset& dataset, const Record& record,
+                                           const std::vector<Instance>& results, double score);
+// The record's objects without its crowds. Throws Error where one has no mask.
+std::vector<SegmentedObject> true_objects(const Record& record);
+
+// Masks, the first in front, then boxes with class and, where there is one, score. Returns the
+// labels that occur.
+std::set<int> draw_objects(Image& picture, const std::vector<SegmentedObject>& objects,
+                           const std::vector<std::string>& classes);
 
 }  // namespace bbam

@@ -44,14 +44,24 @@ void write_class_maps(LoadedDeepLab& network, const Dataset& dataset, const std:
   for_each_picture(dataset, "segmenting", session, problems, find, keep);
 }
 
-void draw_class_map(Image& picture, const Image& map) {
-  const int classes = *std::max_element(map.pixels.begin(), map.pixels.end());
-  for (int label = 1; label <= classes; ++label) {
+Image written_class_map(const Dataset& dataset, const Record& record, const std::string& folder) {
+  Image map = read_label_png(folder + "/" + stored_name(record.id) + ".png");
+  for (uint8_t& value : map.pixels)
+    if (value != 0) value = uint8_t(dataset.label_of_source(value));
+  return map;
+}
+
+std::set<int> draw_class_map(Image& picture, const Image& map) {
+  std::set<int> labels(map.pixels.begin(), map.pixels.end());
+  labels.erase(0);
+  labels.erase(kVoid);
+  for (const int label : labels) {
     Image mask(map.width, map.height, 1);
     std::transform(map.pixels.begin(), map.pixels.end(), mask.pixels.begin(),
                    [&](uint8_t value) { return uint8_t(value == label); });
     draw_mask(picture, mask, class_color(label));
   }
+  return labels;
 }
 
 }  // namespace bbam

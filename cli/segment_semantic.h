@@ -1,5 +1,7 @@
 // Class maps of a trained DeepLab on photographs.
 #pragma once
+#include <set>
+
 #include "cli/deeplab_file.h"
 #include "datasets/dataset.h"
 #include "segmenters/semantic_inference.h"
@@ -22,7 +24,10 @@ void write_class_maps(LoadedDeepLab& network, const Dataset& dataset, const std:
                       Session& session, const SemanticOptions& options,
                       std::vector<std::string>& problems);
 
-// Each class in its colour.
-void draw_class_map(Image& picture, const Image& map);
+// The picture's map as write_class_maps has left it in the folder, with the network's labels.
+Image written_class_map(const Dataset& dataset, const Record& record, const std::string& folder);
+
+// Each class in its colour; void stays as it is. Returns the labels that occur.
+std::set<int> draw_class_map(Image& picture, const Image& map);
 
 }  // namespace bbam

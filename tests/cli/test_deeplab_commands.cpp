@@ -5,6 +5,7 @@
 
 #include "cli/deeplab_file.h"
 #include "cli/interrupt.h"
+#include "cli/seen_example.h"
 #include "cli/segment_semantic.h"
 #include "datasets/shapes.h"
 #include "tests/cli/explain_fixture.h"
@@ -98,8 +99,17 @@ TEST_CASE("segment: class maps of a split, their figures, and those of single ph
   const Dataset dataset = read_dataset(f.data, "val");
   for (const Record& record : dataset.records) {
     const std::string map = out + "/SegmentationClass/" + record.id + ".png";
-    CHECK(read_label_png(map).pixels ==
-          class_map_of(network, read_picture(record), kCpu, options).pixels);
+    const Image found = class_map_of(network, read_picture(record), kCpu, options);
+    CHECK(read_label_png(map).pixels == found.pixels);
+    SeenExample expected{record.id, "classes", {}, read_picture(record), {}, {}};
+    expected.prediction = expected.photograph;
+    expected.truth = expected.photograph;
+    draw_class_map(expected.prediction, found);
+    draw_class_map(*expected.truth, read_class_map(dataset, record));
+    write_seen_example(f.folder.path("expected"), expected);
+    for (const char* name : {"/image.jpg", "/prediction.jpg", "/truth.jpg"})
+      CHECK(read_file(out + "/examples/" + record.id + name) ==
+            read_file(f.folder.path("expected/" + record.id + name)));
   }
   const Record& first = dataset.records[0];
   REQUIRE(segment({first.image_path, "--out", f.folder.path("one")}).status == 0);

@@ -6,6 +6,7 @@
 
 #include "cli/interrupt.h"
 #include "cli/mask_rcnn_file.h"
+#include "cli/seen_example.h"
 #include "cli/segment_instances.h"
 #include "datasets/mask_metrics.h"
 #include "datasets/shapes.h"
@@ -123,6 +124,37 @@ TEST_CASE("segment: a split, its figures, and the same as the library finds") {
     CHECK(double(x1) <= box.x1 + dx);
     CHECK(double(y1) <= box.y1 + dy);
   }
+}
+
+TEST_CASE("segment: examples of a split, drawn as the library does, and not those of before") {
+  const Fixture f;
+  REQUIRE(f.train("run").status == 0);
+  const std::string out = f.folder.path("out");
+  const auto segment_val = [&](const std::string& examples) {
+    return run_command({"segment", "--weights", f.weights("run"), "--data", f.data, "--split",
+                        "val", "--out", out, "--examples", examples});
+  };
+  REQUIRE(segment_val("12").status == 0);
+  const Dataset dataset = read_dataset(f.data, "val");
+  const auto results = read_detections(out + "/instances.json");
+  for (const Record& record : dataset.records) {
+    const SeenExample example = read_seen_example(out + "/examples/" + record.id);
+    CHECK(example.kind == "objects");
+    SeenExample expected{record.id, "objects", {}, read_picture(record), {}, {}};
+    expected.prediction = expected.photograph;
+    expected.truth = expected.photograph;
+    draw_objects(expected.prediction, found_objects(dataset, record, results, 0.5),
+                 dataset.classes);
+    for (const int label : draw_objects(*expected.truth, true_objects(record), dataset.classes))
+      CHECK(example.classes.at(label) == dataset.classes[size_t(label - 1)]);
+    write_seen_example(f.folder.path("expected"), expected);
+    for (const char* name : {"/image.jpg", "/prediction.jpg", "/truth.jpg"})
+      CHECK(read_file(out + "/examples/" + record.id + name) ==
+            read_file(f.folder.path("expected/" + record.id + name)));
+  }
+  REQUIRE(segment_val("1").status == 0);
+  CHECK(std::filesystem::exists(out + "/examples/" + dataset.records[0].id));
+  CHECK(!std::filesystem::exists(out + "/examples/" + dataset.records[1].id));
 }
 
 TEST_CASE("segment: photographs, one of them bad; a detector has no masks") {

@@ -176,6 +176,41 @@ TEST_CASE("report: plots and pictures of the run and its stages are shown") {
   CHECK(count(page, "<div") == count(page, "</div"));
 }
 
+TEST_CASE("report: stages that have segmented the same picture are side by side") {
+  TempFolder folder;
+  const auto write = [&](const char* stage, const char* id, const char* kind, bool truth) {
+    SeenExample e{id, kind, {{1, "cat & <dog>"}}, Image(32, 24, 3), Image(32, 24, 3), {}};
+    if (truth) e.truth = Image(32, 24, 3);
+    write_seen_example(folder.path(std::string(stage) + "/examples"), e);
+  };
+  write("segment-boxes", "7", "objects", true);
+  write("segment-truth", "7", "objects", true);
+  write("segment-truth", "8", "objects", false);
+  write("deeplab", "7", "classes", true);
+  REQUIRE(run_command({"report", folder.path()}).status == 0);
+  const std::string page = read_file(folder.path("report.html"));
+  CHECK(!asks_for_something(page));
+  CHECK(count(page, "<article") == 2);
+  // Of 7 the photograph, both truths and three networks; of 8 the photograph and one network.
+  CHECK(count(page, "data:image/jpeg;base64,") == 6 + 2);
+  const size_t first = page.find("Picture 7"), second = page.find("Picture 8");
+  REQUIRE(first < second);
+  const std::string seven = page.substr(first, second - first), eight = page.substr(second);
+  size_t at = 0;
+  for (const char* caption : {">photograph<", ">true objects<", ">segment-boxes<",
+                              ">segment-truth<", ">true classes<", ">predicted classes<"}) {
+    CHECK_MESSAGE(seven.find(caption, at) != std::string::npos, caption);
+    at = seven.find(caption, at);
+  }
+  CHECK(contains(eight, ">predicted objects<"));
+  CHECK(!contains(eight, ">true objects<"));
+  CHECK(count(seven, "</i>cat &amp; &lt;dog&gt;</span>") == 1);
+  write_file(folder.path("deeplab/examples/7/example.json"), "{");
+  const auto result = run_command({"report", folder.path()});
+  CHECK(result.status == 0);
+  CHECK(contains(result.err, "example.json: is no JSON, or is cut off; left out"));
+}
+
 TEST_CASE("report: pieces that are missing are left out with a note") {
   TempFolder folder;
   make_folder(folder.path("objects"));
