@@ -80,6 +80,7 @@ class Attribution {
   void run() {
     check_options(options_);
     Explainer explainer(options_.detector, session_.device);
+    tell_idle_settings(explainer.card(), explain_.bbam, session_);
     const Image photograph = read_image(options_.image);
     const DetectorInput input = explainer.input(photograph);
     const std::vector<ExampleBox> detected = explainer.detect(photograph, options_.score);

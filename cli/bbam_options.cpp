@@ -155,9 +155,10 @@ std::vector<Switch> mask_switches() {
 
 std::vector<Switch> positive_switches() {
   return {
-      number("proposals", 1, kMany, +AT(bbam.positives.proposals), "jittered boxes per object"),
+      number("proposals", 1, kMany, +AT(bbam.positives.proposals),
+             "per object: jittered boxes, of RetinaNet the anchors that overlap it most"),
       number("jitter", 0, 1, +AT(bbam.positives.jitter),
-             "of each side, as a share of the box's extent"),
+             "of each side, as a share of the box's extent; RetinaNet has none"),
       list("positive-iou", 0, 1, +AT(bbam.positives.iou_thresholds),
            "overlap that a positive proposal's regressed box must pass; tried in turn"),
       number("enough", 0, kMany, +AT(bbam.positives.enough),

@@ -19,5 +19,6 @@ void add_study(Program& program);
 void add_train_deeplab(Program& program);
 void add_train_detector(Program& program);
 void add_train_mask_rcnn(Program& program);
+void add_train_retinanet(Program& program);
 
 }  // namespace bbam

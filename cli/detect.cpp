@@ -113,7 +113,9 @@ std::vector<Instance> detect_all(LoadedDetector& detector, const Dataset& datase
 void add_detect(Program& program) {
   auto o = std::make_shared<DetectOptions>();
   Command command = program.add("detect", "Boxes of a trained detector, drawn and as COCO json");
-  command.option("--weights", o->weights, "detector.safetensors of bbam train detector").required();
+  command
+      .option("--weights", o->weights, "what bbam train detector, retinanet or mask-rcnn has made")
+      .required();
   command.option("IMAGE", o->images, "photographs, or folders of them");
   command.option("--data", o->data.data,
                  "a data set instead: detects on a split and prints its AP");

@@ -16,19 +16,33 @@ struct Count {
   int DetectorOptions::*value;
   int least, most;
   const char* help;
+  std::string_view only = {};  // the architecture that alone has it; empty: all
+
+  bool is_of(const DetectorOptions& o) const { return only.empty() || o.architecture == only; }
+  // "--stem-width" is "stem_width" in a file.
+  std::string key() const {
+    std::string key = flag + 2;
+    std::replace(key.begin(), key.end(), '-', '_');
+    return key;
+  }
 };
 constexpr Count kCounts[]{
     {"--stem-width", &DetectorOptions::stem_width, 1, 1024, "channels of the trunk's stem"},
     {"--freeze-stages", &DetectorOptions::freeze_stages, 0, 5,
      "trunk stages that are not trained; 2: stem, res2"},
     {"--fpn-channels", &DetectorOptions::fpn_channels, 1, 4096, "channels of the pyramid"},
-    {"--head-width", &DetectorOptions::head_width, 1, 65536, "width of the box head's two layers"},
+    {"--head-width", &DetectorOptions::head_width, 1, 65536, "width of the box head's two layers",
+     kFasterRcnn},
     {"--rois-per-image", &DetectorOptions::rois_per_image, 1, 100000,
-     "proposals trained on per image"},
+     "proposals trained on per image", kFasterRcnn},
     {"--train-proposals", &DetectorOptions::train_proposals, 1, 100000,
-     "proposals kept in training"},
-    {"--test-proposals", &DetectorOptions::test_proposals, 1, 100000,
-     "proposals kept in detection"},
+     "proposals kept in training", kFasterRcnn},
+    {"--test-proposals", &DetectorOptions::test_proposals, 1, 100000, "proposals kept in detection",
+     kFasterRcnn},
+    {"--subnet-convs", &DetectorOptions::subnet_convs, 0, 64,
+     "3x3 convolutions of the class subnet and of the box subnet, before their last", kRetinaNet},
+    {"--candidates", &DetectorOptions::candidates, 1, 100000,
+     "of each level, those that enter non-maximum suppression in detection", kRetinaNet},
 };
 
 constexpr double kLeastAnchor = 1, kMostAnchor = 65536;  // pixels
@@ -37,7 +51,7 @@ constexpr double kLeastAnchor = 1, kMostAnchor = 65536;  // pixels
 void check_card(const DetectorCard& card, const std::string& path) {
   const DetectorOptions& o = card.options;
   for (const Count& count : kCounts)
-    check(o.*count.value >= count.least && o.*count.value <= count.most, path,
+    check(!count.is_of(o) || (o.*count.value >= count.least && o.*count.value <= count.most), path,
           ": the detector's description says ", count.flag + 2, " ", o.*count.value, "; expected ",
           count.least, " to ", count.most);
   check(o.bottleneck_stride == "1x1" || o.bottleneck_stride == "3x3", path,
@@ -57,42 +71,56 @@ void check_card(const DetectorCard& card, const std::string& path) {
 
 json to_json(const DetectorCard& card) {
   const DetectorOptions& o = card.options;
-  return {{"depth", o.depth},
-          {"stem_width", o.stem_width},
-          {"norm", o.norm},
-          {"bottleneck_stride", o.bottleneck_stride},
-          {"freeze_stages", o.freeze_stages},
-          {"fpn_channels", o.fpn_channels},
-          {"head_width", o.head_width},
-          {"top_down", o.top_down},
-          {"anchor_sizes", o.anchor_sizes},
-          {"rois_per_image", o.rois_per_image},
-          {"train_proposals", o.train_proposals},
-          {"test_proposals", o.test_proposals},
-          {"classes", card.classes},
-          {"short_side", card.short_side},
-          {"long_side", card.long_side}};
+  json j{{"depth", o.depth},
+         {"norm", o.norm},
+         {"bottleneck_stride", o.bottleneck_stride},
+         {"top_down", o.top_down},
+         {"anchor_sizes", o.anchor_sizes},
+         {"classes", card.classes},
+         {"short_side", card.short_side},
+         {"long_side", card.long_side}};
+  // Files without the entry are Faster R-CNNs: those that knew no other kind stay the same bytes,
+  // and their trainings are still gone on with.
+  if (o.architecture != kFasterRcnn) j["architecture"] = o.architecture;
+  for (const Count& count : kCounts)
+    if (count.is_of(o)) j[count.key()] = o.*count.value;
+  return j;
 }
 
-DetectorCard from_json(const json& j) {
+DetectorCard from_json(const json& j, const std::string& path) {
   DetectorCard card;
   DetectorOptions& o = card.options;
+  o.architecture = j.value("architecture", kFasterRcnn);
+  check(o.architecture == kFasterRcnn || o.architecture == kRetinaNet, path,
+        ": the detector's description says architecture '", o.architecture, "'; expected ",
+        kFasterRcnn, " or ", kRetinaNet);
   j.at("depth").get_to(o.depth);
-  j.at("stem_width").get_to(o.stem_width);
   j.at("norm").get_to(o.norm);
   j.at("bottleneck_stride").get_to(o.bottleneck_stride);
-  j.at("freeze_stages").get_to(o.freeze_stages);
-  j.at("fpn_channels").get_to(o.fpn_channels);
-  j.at("head_width").get_to(o.head_width);
   j.at("top_down").get_to(o.top_down);
   j.at("anchor_sizes").get_to(o.anchor_sizes);
-  j.at("rois_per_image").get_to(o.rois_per_image);
-  j.at("train_proposals").get_to(o.train_proposals);
-  j.at("test_proposals").get_to(o.test_proposals);
+  for (const Count& count : kCounts)
+    if (count.is_of(o)) j.at(count.key()).get_to(o.*count.value);
   j.at("classes").get_to(card.classes);
   j.at("short_side").get_to(card.short_side);
   j.at("long_side").get_to(card.long_side);
   return card;
+}
+
+// What every architecture here has.
+template <class Spec>
+Spec with_pyramid(const DetectorOptions& o, int64_t classes) {
+  Spec spec;
+  spec.classes = classes;
+  spec.resnet.depth = o.depth;
+  spec.resnet.stem_width = o.stem_width;
+  spec.resnet.norm = norm_of(o.norm);
+  spec.resnet.groups = norm_groups(o.stem_width);
+  spec.resnet.stride_in_1x1 = o.bottleneck_stride == "1x1";
+  spec.freeze_stages = o.freeze_stages;
+  spec.fpn.channels = o.fpn_channels;
+  spec.fpn.top_down = o.top_down == "bilinear" ? TopDown::kBilinear : TopDown::kNearest;
+  return spec;
 }
 
 }  // namespace
@@ -121,22 +149,14 @@ void add_detector_options(Command& command, DetectorOptions& o) {
   command.option("--anchor-sizes", o.anchor_sizes, "one per level, finest first, in pixels")
       .between(kLeastAnchor, kMostAnchor);
   for (const Count& count : kCounts)
-    command.option(count.flag, o.*count.value, count.help).between(count.least, count.most);
+    if (count.is_of(o))
+      command.option(count.flag, o.*count.value, count.help).between(count.least, count.most);
 }
 
 FasterRcnnSpec detector_spec(const DetectorOptions& o, int64_t classes) {
   check(o.anchor_sizes.size() == 5, o.anchor_sizes.size(),
         " anchor sizes; expected 5, for P2 to P6");
-  FasterRcnnSpec spec;
-  spec.classes = classes;
-  spec.resnet.depth = o.depth;
-  spec.resnet.stem_width = o.stem_width;
-  spec.resnet.norm = norm_of(o.norm);
-  spec.resnet.groups = norm_groups(o.stem_width);
-  spec.resnet.stride_in_1x1 = o.bottleneck_stride == "1x1";
-  spec.freeze_stages = o.freeze_stages;
-  spec.fpn.channels = o.fpn_channels;
-  spec.fpn.top_down = o.top_down == "bilinear" ? TopDown::kBilinear : TopDown::kNearest;
+  auto spec = with_pyramid<FasterRcnnSpec>(o, classes);
   spec.roi_heads.head_width = o.head_width;
   spec.roi_heads.sampler.per_image = o.rois_per_image;
   spec.rpn.anchors.sizes_px = o.anchor_sizes;
@@ -149,6 +169,22 @@ FasterRcnnSpec detector_spec(const DetectorOptions& o, int64_t classes) {
   return spec;
 }
 
+RetinaNetSpec retinanet_spec(const DetectorOptions& o, int64_t classes) {
+  check(o.anchor_sizes.size() == 5, o.anchor_sizes.size(),
+        " anchor sizes; expected 5, for P3 to P7");
+  auto spec = with_pyramid<RetinaNetSpec>(o, classes);
+  spec.anchors.sizes_px = o.anchor_sizes;
+  spec.convolutions = o.subnet_convs;
+  spec.candidates = o.candidates;
+  return spec;
+}
+
+std::unique_ptr<Detector> make_detector(const DetectorOptions& o, int64_t classes, uint64_t seed) {
+  if (o.architecture == kRetinaNet)
+    return std::make_unique<RetinaNet>(retinanet_spec(o, classes), seed);
+  return std::make_unique<FasterRcnn>(detector_spec(o, classes), seed);
+}
+
 std::map<std::string, std::string> to_metadata(const DetectorCard& card) {
   return {{kCardKey, to_json(card).dump()}, {kLayoutKey, kLayoutOhwi}};
 }
@@ -156,10 +192,10 @@ std::map<std::string, std::string> to_metadata(const DetectorCard& card) {
 DetectorCard card_of(const std::map<std::string, std::string>& metadata, const std::string& path) {
   const auto found = metadata.find(kCardKey);
   check(found != metadata.end(), path, ": is not a detector of this program (no '", kCardKey,
-        "' in its metadata); train one with bbam train detector");
+        "' in its metadata); train one with bbam train detector or bbam train retinanet");
   DetectorCard card;
   try {
-    card = from_json(json::parse(found->second));
+    card = from_json(json::parse(found->second), path);
   } catch (const json::exception& error) {
     fail(path, ": the detector's description cannot be read: ", error.what());
   }
@@ -176,7 +212,7 @@ int64_t LoadedDetector::label_of(const std::string& name) const {
   return found - card.classes.begin() + 1;
 }
 
-void save_detector(const std::string& path, FasterRcnn& model, const DetectorCard& card) {
+void save_detector(const std::string& path, Detector& model, const DetectorCard& card) {
   write_safetensors(path, named_tensors(model), to_metadata(card));
 }
 
@@ -184,7 +220,7 @@ LoadedDetector load_detector(const std::string& path, Device device) {
   SafetensorsFile file = read_safetensors(path);
   LoadedDetector loaded{card_of(file.metadata, path), nullptr};
   const auto classes = int64_t(loaded.card.classes.size());
-  loaded.model = std::make_unique<FasterRcnn>(detector_spec(loaded.card.options, classes), 0);
+  loaded.model = make_detector(loaded.card.options, classes, 0);
   check_finite(file.tensors, path);
   load_tensors(*loaded.model, in_ohwi(std::move(file.tensors), file.metadata), path);
   move_to(*loaded.model, device);

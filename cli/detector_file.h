@@ -8,24 +8,36 @@
 #include "cli/command.h"
 #include "datasets/transforms.h"
 #include "detectors/faster_rcnn.h"
+#include "detectors/retinanet.h"
 #include "layers/safetensors.h"
 
 namespace bbam {
 
+inline constexpr const char *kFasterRcnn = "faster-rcnn", *kRetinaNet = "retinanet";
+
 // The architecture as options; defaults: METHOD B1 with ResNet-50.
 struct DetectorOptions {
+  std::string architecture = kFasterRcnn;
   int depth = 50, stem_width = 64;
   std::string norm = "frozen";            // frozen, batch, group
   std::string bottleneck_stride = "1x1";  // 1x1 (MSRA), 3x3 (torchvision)
   int freeze_stages = 2;
-  int fpn_channels = 256, head_width = 1024;
+  int fpn_channels = 256;
   std::string top_down = "bilinear";  // bilinear, nearest
   std::vector<double> anchor_sizes{32, 64, 128, 256, 512};
-  int rois_per_image = 512;
+  // Faster R-CNN's alone
+  int head_width = 1024, rois_per_image = 512;
   int train_proposals = 2000, test_proposals = 1000;
+  // RetinaNet's alone
+  int subnet_convs = 4, candidates = 1000;
 };
+// Those that options.architecture has.
 void add_detector_options(Command& command, DetectorOptions& options);
 FasterRcnnSpec detector_spec(const DetectorOptions& options, int64_t classes);
+RetinaNetSpec retinanet_spec(const DetectorOptions& options, int64_t classes);
+// Either of them with its starting weights, which depend on the arguments alone.
+std::unique_ptr<Detector> make_detector(const DetectorOptions& options, int64_t classes,
+                                        uint64_t seed);
 
 inline constexpr int kMostSide = 65536;  // of the pictures that a detector is made for
 
@@ -41,11 +53,11 @@ DetectorCard card_of(const std::map<std::string, std::string>& metadata, const s
 
 struct LoadedDetector {
   DetectorCard card;
-  std::unique_ptr<FasterRcnn> model;
+  std::unique_ptr<Detector> model;
   // 1-based label of a class; Error listing the classes where there is none of that name.
   int64_t label_of(const std::string& name) const;
 };
-void save_detector(const std::string& path, FasterRcnn& model, const DetectorCard& card);
+void save_detector(const std::string& path, Detector& model, const DetectorCard& card);
 // Throws Error naming the file, also for weights that are not finite.
 LoadedDetector load_detector(const std::string& path, Device device);
 

@@ -59,11 +59,12 @@ Setting add_detector_choice(Command& command, DetectorChoice& choice) {
       .between(0, 8192);
   command.option("--long-side", choice.long_side, "at most; 0: what the detector was made for")
       .between(0, 8192);
-  return command.option("--weights", choice.weights, "detector, as bbam train detector writes it");
+  return command.option("--weights", choice.weights,
+                        "detector, as bbam train detector or retinanet writes it");
 }
 
 Explainer::Explainer(const DetectorChoice& choice, Device device)
-    : device_(device), detector_(load(choice, device)), explained_(*detector_.model) {}
+    : device_(device), detector_(load(choice, device)), explained_(bbam::explain(*detector_.model)) {}
 
 DetectorInput Explainer::input(const Image& photograph) const {
   return detector_input(photograph, detector_.card, device_);
@@ -86,13 +87,18 @@ std::vector<BbamResult> Explainer::explain(const DetectorInput& input,
     scaled.push_back({{b.x0, b.y0, b.x1, b.y1}, object.label, object.seed});
   }
   if (options.method == AttributionMethod::kBbam)
-    return solve_bbam(explained_, input.image, scaled, options.bbam, progress);
+    return solve_bbam(*explained_, input.image, scaled, options.bbam, progress);
   std::vector<BbamResult> results;
   for (const BbamObject& object : scaled) {
-    results.push_back(gradient_result(explained_, input, object, options));
+    results.push_back(gradient_result(*explained_, input, object, options));
     progress(int64_t(results.size()), int64_t(scaled.size()));
   }
   return results;
+}
+
+void tell_idle_settings(const DetectorCard& card, const BbamOptions& options, Session& session) {
+  if (card.options.architecture == kRetinaNet && options.positives.jitter != PositiveSpec{}.jitter)
+    session.warn("--jitter does nothing: RetinaNet's candidates are its anchors around the box");
 }
 
 uint64_t object_seed(uint64_t seed, const std::string& image_id, int64_t object) {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "attribution/explained_faster_rcnn.h"
+#include "attribution/explain.h"
 #include "cli/bbam_options.h"
 #include "cli/detector_file.h"
 #include "cli/example.h"
@@ -45,8 +45,11 @@ class Explainer {
  private:
   Device device_;
   LoadedDetector detector_;
-  ExplainedFasterRcnn explained_;
+  std::unique_ptr<ExplainedDetector> explained_;
 };
+
+// Warns of settings that do nothing for this detector.
+void tell_idle_settings(const DetectorCard& card, const BbamOptions& options, Session& session);
 
 // Depends on the object alone, neither on the order of the work nor on its division. `object` is
 // the number that the data set gives the object (Object::id).

@@ -6,6 +6,7 @@ void add_all_commands(Program& program) {
   add_demo(program);
   add_shapes(program);
   add_train_detector(program);
+  add_train_retinanet(program);
   add_train_mask_rcnn(program);
   add_train_deeplab(program);
   add_detect(program);

@@ -51,7 +51,8 @@ Protocol small_photographs() {
   p.solver = words_of("--iterations 60 --learning-rate 0.06 --snapshots 1,20");
   p.instances = words_of(
       "--anchor-sizes 16,32,64,128,256 --batch 2 --lr 0.02 --steps 300 --warmup 50 "
-      "--rois-per-image 128 --checkpoint-every 100 --short-sides 160,192,224 --long-side 373");
+      "--rois-per-image 64 --mask-width 128 --checkpoint-every 100 --short-sides 160,192,224 "
+      "--long-side 373");
   // Half the size of the full protocol throughout.
   p.classes = words_of(
       "--batch 4 --accumulate 1 --lr 0.0025 --steps 300 --crop 161 "
@@ -75,7 +76,7 @@ Protocol small_generated() {
   p.train_pictures = words_of("--pictures 150");
   p.maps = words_of(std::string("--most 40") + kThresholds);
   p.solver = words_of("--iterations 100 --learning-rate 0.04 --snapshots 1,30");
-  p.instances = words_of(detector + " --steps 300 --lr 0.05 --warmup 50 --long-side 256");
+  p.instances = words_of(detector + " --steps 300 --lr 0.05 --warmup 50 --mask-width 64");
   p.classes =
       words_of(std::string(trunk) + " --batch 4 --accumulate 1 --lr 0.02 --steps 400 --crop 129");
   p.classes_test = words_of("--crf");

@@ -46,8 +46,10 @@ class PseudoLabelRun {
       : dataset_(dataset), options_(options), explain_(explain), weights_hash_(weights_hash),
         session_(session), refiner_(options.refine, explain.label.method, session.seed),
         store_(options.out), shard_(parse_shard(options.shard)) {
-    if (options.reuse_maps.empty())
+    if (options.reuse_maps.empty()) {
       explainer_ = std::make_unique<Explainer>(options.detector, session.device);
+      tell_idle_settings(explainer_->card(), explain.bbam, session);
+    }
     const std::vector<bool> usable = usable_labels();
     check_classes_fit(dataset, usable);
     check_names_differ();

@@ -1,4 +1,4 @@
-// bbam train detector: Faster R-CNN from boxes (METHOD B1).
+// bbam train detector, bbam train retinanet: Faster R-CNN and RetinaNet from boxes (METHOD B1).
 #include "cli/train_detector.h"
 
 #include <fmt/format.h>
@@ -12,8 +12,6 @@
 namespace bbam {
 namespace {
 
-constexpr const char* kName = "detector";
-
 class DetectorTrainee : public DetectionTrainee {
  public:
   DetectorTrainee(const Dataset& dataset, const DetectorOptions& detector, const std::string& init,
@@ -21,28 +19,58 @@ class DetectorTrainee : public DetectionTrainee {
       : DetectionTrainee(dataset, options, session, false), card_{detector, dataset.classes,
                                                                   test_side(options),
                                                                   options.long_side},
-        model_(detector_spec(detector, int64_t(dataset.classes.size())), session.seed) {
-    if (!init.empty()) load_trunk(model_, init);
-    optimise(model_);
-    model_.set_training(true);
+        model_(make_detector(detector, int64_t(dataset.classes.size()), session.seed)) {
+    if (!init.empty()) load_trunk(*model_, init);
+    optimise(*model_);
+    model_->set_training(true);
   }
 
-  Module& network() override { return model_; }
+  Module& network() override { return *model_; }
   std::map<std::string, std::string> metadata() const override { return to_metadata(card_); }
-  std::vector<std::string> loss_names() const override {
-    return {"objectness", "rpn_box", "classification", "box"};
-  }
+  std::vector<std::string> loss_names() const override { return model_->loss_names(); }
 
  protected:
   StepValues train_on(const DetectorBatch& input, const Batch&, double rate,
                       StepSeed seed) override {
-    return train_step(model_, optimizer(), input, rate, seed);
+    return train_step(*model_, optimizer(), input, rate, seed);
   }
 
  private:
   DetectorCard card_;
-  FasterRcnn model_;
+  std::unique_ptr<Detector> model_;
 };
+
+struct DetectorCommand {
+  std::string name;  // of the command, and of the file that it makes
+  std::string help, footer;
+  DetectorTraining training;
+  DetectorOptions detector;
+  DataOptions data{};
+  LoopOptions loop{};
+};
+
+void add_training(Program& program, const DetectorCommand& defaults) {
+  auto o = std::make_shared<DetectorCommand>(defaults);
+  o->data.split = "train";
+  Command command = program.add("train " + o->name, o->help);
+  add_data_options(command, o->data);
+  add_loop_options(
+      command, o->loop,
+      "weights of the trunk, for BGR pictures of 0 to 255 less the mean (MSRA's; .pth, "
+      ".pkl or .safetensors); none: random");
+  add_detector_training_options(command, o->training);
+  add_detector_options(command, o->detector);
+  command.footer(o->footer +
+                 "Ctrl-C saves a checkpoint; --resume, with the same options, then gives the\n"
+                 "same bytes as a run that was not stopped.");
+  command.action([o](Session& session) {
+    check_options(o->training);
+    run_training(o->data, o->loop, o->name, false, session, [&](const Dataset& dataset) {
+      return std::make_unique<DetectorTrainee>(dataset, o->detector, o->loop.init, o->training,
+                                               session);
+    });
+  });
+}
 
 }  // namespace
 
@@ -144,34 +172,22 @@ void add_detector_training_options(Command& command, DetectorTraining& t) {
 }
 
 void add_train_detector(Program& program) {
-  struct All {
-    DataOptions data;
-    LoopOptions loop;
-    DetectorTraining training;
-    DetectorOptions detector;
-  };
-  auto o = std::make_shared<All>();
-  o->data.split = "train";
   program.family("train", "Train networks");
-  Command command = program.add("train detector", "Train Faster R-CNN with FPN from boxes");
-  add_data_options(command, o->data);
-  add_loop_options(
-      command, o->loop,
-      "weights of the trunk, for BGR pictures of 0 to 255 less the mean (MSRA's; .pth, "
-      ".pkl or .safetensors); none: random");
-  add_detector_training_options(command, o->training);
-  add_detector_options(command, o->detector);
-  command.footer(
-      "The rate follows the batch: METHOD B1's 0.01 is for 16 pictures, so 2 pictures train\n"
-      "with 0.00125. Ctrl-C saves a checkpoint; --resume, with the same options, then gives the\n"
-      "same bytes as a run that was not stopped.");
-  command.action([o](Session& session) {
-    check_options(o->training);
-    run_training(o->data, o->loop, kName, false, session, [&](const Dataset& dataset) {
-      return std::make_unique<DetectorTrainee>(dataset, o->detector, o->loop.init, o->training,
-                                               session);
-    });
-  });
+  add_training(program, {.name = "detector",
+                         .help = "Train Faster R-CNN with FPN from boxes",
+                         .footer = "The rate follows the batch: METHOD B1's 0.01 is for 16 "
+                                   "pictures, so 2 pictures train\nwith 0.00125. ",
+                         .training = {},
+                         .detector = {}});
+}
+
+void add_train_retinanet(Program& program) {
+  add_training(program, {.name = "retinanet",
+                         .help = "Train RetinaNet with FPN from boxes",
+                         .footer = "The rate follows the batch: METHOD B1's 0.005 is for 8 "
+                                   "pictures, so 2 pictures train\nwith 0.00125. ",
+                         .training = {.learning_rate = 0.005, .rate_batch = 8},
+                         .detector = {.architecture = kRetinaNet}});
 }
 
 }  // namespace bbam

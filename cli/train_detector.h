@@ -1,4 +1,5 @@
-// Training detectors: `bbam train detector`, and what the training of all of them shares.
+// Training detectors: `bbam train detector` and `bbam train retinanet`, and what the training of
+// all of them shares.
 #pragma once
 #include "cli/detector_file.h"
 #include "cli/training_loop.h"

@@ -48,6 +48,14 @@ Variable DetectorLosses::total() const {
   return add(add(objectness, rpn_box), add(classification, box));
 }
 
+StepLosses step_losses(const DetectorLosses& losses) {
+  return {{{"objectness", losses.objectness},
+           {"rpn_box", losses.rpn_box},
+           {"classification", losses.classification},
+           {"box", losses.box}},
+          losses.total()};
+}
+
 FasterRcnn::FasterRcnn(const FasterRcnnSpec& spec, uint64_t seed)
     : FasterRcnn(spec, Initializer(seed)) {}
 
@@ -129,6 +137,14 @@ TrainingPass FasterRcnn::training_pass(const Tensor& images, const std::vector<F
       box_head_losses(box_head(levels, rois.rois), rois, spec_.roi_heads.beta);
   return {
       levels, rois, {first_losses.objectness, first_losses.box, second.classification, second.box}};
+}
+
+StepLosses FasterRcnn::losses_on(const DetectorBatch& batch, StepSeed step) {
+  return step_losses(training_losses(batch.images, batch.frames, batch.truth, step));
+}
+
+std::vector<std::string> FasterRcnn::loss_names() const {
+  return {"objectness", "rpn_box", "classification", "box"};
 }
 
 std::vector<Detections> FasterRcnn::detect(const Tensor& images,

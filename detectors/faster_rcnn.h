@@ -6,7 +6,7 @@
 #pragma once
 #include <vector>
 
-#include "detectors/postprocess.h"
+#include "detectors/detector.h"
 #include "detectors/roi_heads.h"
 #include "detectors/rpn.h"
 #include "layers/fpn.h"
@@ -33,6 +33,8 @@ struct DetectorLosses {
   Variable objectness, rpn_box, classification, box;  // METHOD B1
   Variable total() const;                             // their sum
 };
+// objectness, rpn_box, classification, box
+StepLosses step_losses(const DetectorLosses& losses);
 
 // What a further head on the same features, such as a mask branch, is trained on.
 struct TrainingPass {
@@ -47,7 +49,7 @@ struct DetectionPass {
   std::vector<Detections> detections;  // one entry per image
 };
 
-class FasterRcnn : public Module {
+class FasterRcnn : public Detector {
  public:
   // Starting weights depend on (spec, seed) alone. Throws Error when the spec contradicts itself.
   FasterRcnn(const FasterRcnnSpec& spec, uint64_t seed);
@@ -59,11 +61,12 @@ class FasterRcnn : public Module {
                                  const std::vector<GroundTruth>& truth, StepSeed step);
   TrainingPass training_pass(const Tensor& images, const std::vector<FrameSize>& frames,
                              const std::vector<GroundTruth>& truth, StepSeed step);
-  // One entry per image; records no history.
-  std::vector<Detections> detect(const Tensor& images, const std::vector<FrameSize>& frames);
+  StepLosses losses_on(const DetectorBatch& batch, StepSeed step) override;
+  std::vector<std::string> loss_names() const override;
+  std::vector<Detections> detect(const Tensor& images,
+                                 const std::vector<FrameSize>& frames) override;
   DetectionPass detection_pass(const Tensor& images, const std::vector<FrameSize>& frames);
-  // Batch norms, where there are any: batch statistics (training) or running ones.
-  void set_training(bool training) { body_.set_training(training); }
+  void set_training(bool training) override { body_.set_training(training); }
 
   // ---- the stages
   // P2..P5.

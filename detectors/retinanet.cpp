@@ -201,6 +201,11 @@ RetinaNetLosses RetinaNet::training_losses(const Tensor& images,
   return retinanet_losses(head(levels), targets, spec_.classes, spec_.loss);
 }
 
+StepLosses RetinaNet::losses_on(const DetectorBatch& batch, StepSeed step) {
+  const RetinaNetLosses losses = training_losses(batch.images, batch.frames, batch.truth, step);
+  return {{{"classification", losses.classification}, {"box", losses.box}}, losses.total()};
+}
+
 std::vector<Detections> RetinaNet::detect(const Tensor& images,
                                           const std::vector<FrameSize>& frames) {
   check_images(images, frames);

@@ -6,9 +6,8 @@
 #pragma once
 #include <vector>
 
-#include "detectors/postprocess.h"
+#include "detectors/detector.h"
 #include "detectors/retinanet_loss.h"
-#include "detectors/sampler.h"
 #include "layers/fpn.h"
 #include "layers/resnet.h"
 
@@ -40,7 +39,7 @@ struct RetinaNetSpec {
   static RetinaNetSpec torchvision(int64_t classes);
 };
 
-class RetinaNet : public Module {
+class RetinaNet : public Detector {
  public:
   // Starting weights depend on (spec, seed) alone. Throws Error when the spec contradicts itself.
   RetinaNet(const RetinaNetSpec& spec, uint64_t seed);
@@ -50,10 +49,11 @@ class RetinaNet : public Module {
   // Nothing is random: `step` is what other detectors sample by.
   RetinaNetLosses training_losses(const Tensor& images, const std::vector<FrameSize>& frames,
                                   const std::vector<GroundTruth>& truth, StepSeed step);
-  // One entry per image; records no history.
-  std::vector<Detections> detect(const Tensor& images, const std::vector<FrameSize>& frames);
-  // Batch norms, where there are any: batch statistics (training) or running ones.
-  void set_training(bool training) { body_.set_training(training); }
+  StepLosses losses_on(const DetectorBatch& batch, StepSeed step) override;
+  std::vector<std::string> loss_names() const override { return {"classification", "box"}; }
+  std::vector<Detections> detect(const Tensor& images,
+                                 const std::vector<FrameSize>& frames) override;
+  void set_training(bool training) override { body_.set_training(training); }
 
   // ---- the stages
   // P3..P7.

@@ -22,19 +22,9 @@ std::vector<ParameterGroup> parameter_groups(Module& module, const DecaySpec& sp
   return {weights, biases};
 }
 
-StepLosses step_losses(const DetectorLosses& losses) {
-  return {{{"objectness", losses.objectness},
-           {"rpn_box", losses.rpn_box},
-           {"classification", losses.classification},
-           {"box", losses.box}},
-          losses.total()};
-}
-
-StepValues train_step(FasterRcnn& model, Optimizer& optimizer, const DetectorBatch& batch,
+StepValues train_step(Detector& model, Optimizer& optimizer, const DetectorBatch& batch,
                       double learning_rate, StepSeed step) {
-  const auto losses = [&](int64_t) {
-    return step_losses(model.training_losses(batch.images, batch.frames, batch.truth, step));
-  };
+  const auto losses = [&](int64_t) { return model.losses_on(batch, step); };
   return train_step(model, optimizer, losses, learning_rate, step.step);
 }
 

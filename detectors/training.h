@@ -1,10 +1,9 @@
-// One step of training a Faster R-CNN. The loop around it (loader, schedule, checkpoints) belongs
-// to the program.
+// One step of training a detector. The loop around it (loader, schedule, checkpoints) belongs to
+// the program.
 #pragma once
 #include <vector>
 
-#include "detectors/faster_rcnn.h"
-#include "layers/train_step.h"
+#include "detectors/detector.h"
 
 namespace bbam {
 
@@ -18,18 +17,9 @@ struct DecaySpec {
 // empty.
 std::vector<ParameterGroup> parameter_groups(Module& module, const DecaySpec& spec = {});
 
-struct DetectorBatch {
-  Tensor images;  // (N, H, W, 3), mean-subtracted, on the model's device
-  std::vector<FrameSize> frames;
-  std::vector<GroundTruth> truth;
-};
-
-// objectness, rpn_box, classification, box
-StepLosses step_losses(const DetectorLosses& losses);
-
-// The same of a detector's losses. What it does depends on its arguments alone, so a run that is
-// stopped and resumed repeats itself byte for byte.
-StepValues train_step(FasterRcnn& model, Optimizer& optimizer, const DetectorBatch& batch,
+// layers/train_step.h, of the detector's losses. What it does depends on its arguments alone, so a
+// run that is stopped and resumed repeats itself byte for byte.
+StepValues train_step(Detector& model, Optimizer& optimizer, const DetectorBatch& batch,
                       double learning_rate, StepSeed step);
 
 }  // namespace bbam

@@ -3,6 +3,7 @@
 //
 // Images, frames and boxes are those of detectors/faster_rcnn.h.
 #pragma once
+#include "detectors/faster_rcnn.h"
 #include "detectors/training.h"
 #include "segmenters/mask_head.h"
 #include "segmenters/seed_growing.h"

@@ -7,7 +7,10 @@
 #include <cmath>
 
 #include "attribution/bbam.h"
+#include "attribution/explain.h"
+#include "attribution/explained_faster_rcnn.h"
 #include "attribution/perturb.h"
+#include "detectors/roi_heads.h"
 #include "layers/elementwise.h"
 #include "tests/close.h"
 #include "tests/detectors/tiny_retinanet.h"
@@ -296,4 +299,36 @@ TEST_CASE("bbam: a RetinaNet's objects solved together and one by one give the s
   const auto by_one_thread = masks_of(4, 2);
   set_threads(2);
   CHECK(masks_of(4, 2) == by_one_thread);
+}
+
+TEST_CASE("explain: a detector of either architecture gets the view that is its own") {
+  const OneThread one_thread;
+  const Tensor image = random_tensor({1, kHeight, kWidth, 3}, 3, -2, 2).cast(DType::kF32);
+  RetinaNet retinanet(tiny_retinanet_spec(), 6), again(tiny_retinanet_spec(), 6);
+  const auto view = explain(retinanet);
+  ExplainedRetinaNet own(again);
+  const Tensor anchors = view->candidates(kBox, kHeight, kWidth, {.proposals = 5}, 1);
+  CHECK(anchors.to_vector<float>() ==
+        own.candidates(kBox, kHeight, kWidth, {.proposals = 5}, 1).to_vector<float>());
+  const Tensor rois = rois_of({anchors});
+  CHECK(view->predict(image, rois).class_logits.value().to_vector<float>() ==
+        own.predict(image, rois).class_logits.value().to_vector<float>());
+  retinanet.visit("", [](const std::string&, Variable& v) { CHECK(!v.needs_grad()); });
+
+  FasterRcnn faster_rcnn(tiny_spec(), 6), same(tiny_spec(), 6);
+  const auto of_two_stages = explain(faster_rcnn);
+  ExplainedFasterRcnn its_own(same);
+  CHECK(of_two_stages->predict(image, rois).deltas.value().to_vector<float>() ==
+        its_own.predict(image, rois).deltas.value().to_vector<float>());
+
+  struct Other : Detector {
+    StepLosses losses_on(const DetectorBatch&, StepSeed) override { return {}; }
+    std::vector<std::string> loss_names() const override { return {}; }
+    std::vector<Detections> detect(const Tensor&, const std::vector<FrameSize>&) override {
+      return {};
+    }
+    void set_training(bool) override {}
+    void visit(const std::string&, const ParameterVisitor&) override {}
+  } other;
+  CHECK_THROWS_WITH_AS(explain(other), doctest::Contains("Faster R-CNN or a RetinaNet"), Error);
 }

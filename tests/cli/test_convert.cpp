@@ -84,7 +84,7 @@ TEST_CASE("convert: a PyTorch file becomes safetensors with the same numbers") {
 namespace {
 
 // A detector's file, and its values by name.
-std::map<std::string, std::vector<float>> values_of(FasterRcnn& model) {
+std::map<std::string, std::vector<float>> values_of(Module& model) {
   std::map<std::string, std::vector<float>> values;
   for (const auto& [name, tensor] : named_tensors(model)) values[name] = tensor.to_vector<float>();
   return values;

@@ -34,8 +34,8 @@ struct Fixture {
                     .norm = "group",
                     .freeze_stages = 0,
                     .fpn_channels = 16,
-                    .head_width = 32,
                     .anchor_sizes = {8, 16, 32, 64, 128},
+                    .head_width = 32,
                     .test_proposals = 50};
     card.classes = {"cat", "dog"};
     card.short_side = 64;

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "attribution/explained_faster_rcnn.h"
+#include "attribution/explain.h"
 #include "attribution/gradient_maps.h"
 #include "cli/draw.h"
 #include "cli/explain.h"
@@ -55,7 +55,8 @@ std::map<std::string, Values> expected_maps(const GradientFixture& fixture,
                                             const std::string& method, ScoreOf score,
                                             const std::map<std::string, LabelledImage>& labelled) {
   LoadedDetector loaded = load_detector(fixture.weights, kCpu);
-  ExplainedFasterRcnn detector(*loaded.model);
+  const std::unique_ptr<ExplainedDetector> explained = explain(*loaded.model);
+  ExplainedDetector& detector = *explained;
   PositiveSpec spec = BbamOptions::authors().positives;
   spec.proposals = 60;
   spec.iou_thresholds = {0.5};

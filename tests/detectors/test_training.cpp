@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "tests/detectors/tiny_detector.h"
+#include "tests/detectors/tiny_retinanet.h"
 #include "tests/module_copies.h"
 
 using namespace bbam;
@@ -58,6 +58,50 @@ TEST_CASE("training: a tiny detector learns two pictures") {
       CHECK(best > 0.5f);
     }
   }
+}
+
+TEST_CASE("training: a detector's losses are its own, named in their order") {
+  const test::OneThread one_thread;
+  const DetectorBatch batch = test::tiny_batch();
+  const StepSeed step{4, 2};
+  const auto check_losses = [&](Detector& model, const std::vector<Variable>& expected,
+                                const Variable& total) {
+    const StepLosses losses = model.losses_on(batch, step);
+    REQUIRE(losses.terms.size() == expected.size());
+    REQUIRE(model.loss_names().size() == expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) {
+      CHECK(losses.terms[i].first == model.loss_names()[i]);
+      CHECK(losses.terms[i].second.value().scalar() == expected[i].value().scalar());
+    }
+    CHECK(losses.total.value().scalar() == total.value().scalar());
+  };
+  FasterRcnn faster_rcnn(test::tiny_spec(), 8);
+  const auto f = faster_rcnn.training_losses(batch.images, batch.frames, batch.truth, step);
+  check_losses(faster_rcnn, {f.objectness, f.rpn_box, f.classification, f.box}, f.total());
+  RetinaNet retinanet(test::tiny_retinanet_spec(), 8);
+  const auto r = retinanet.training_losses(batch.images, batch.frames, batch.truth, step);
+  check_losses(retinanet, {r.classification, r.box}, r.total());
+}
+
+TEST_CASE("training: a RetinaNet takes the same step, and again after a stop") {
+  const test::OneThread one_thread;
+  const DetectorBatch batch = test::tiny_batch();
+  RetinaNet model(test::tiny_retinanet_spec(), 9);
+  Sgd optimizer(parameter_groups(model), 0.9);
+  const double first = train_step(model, optimizer, batch, 0.02, {1, 0}).total;
+  const auto weights = copies(model), state = optimizer.state();
+  StepValues last;
+  for (int64_t step = 1; step < 80; ++step)
+    last = train_step(model, optimizer, batch, 0.02, {1, step});
+  MESSAGE("loss ", first, " -> ", last.total);
+  CHECK(last.total < first / 2);
+  RetinaNet resumed(test::tiny_retinanet_spec(), 10);
+  load_tensors(resumed, weights, "step 1");
+  Sgd resumed_optimizer(parameter_groups(resumed), 0.9);
+  resumed_optimizer.load_state(state);
+  for (int64_t step = 1; step < 80; ++step)
+    train_step(resumed, resumed_optimizer, batch, 0.02, {1, step});
+  CHECK(values_of(named_tensors(model)) == values_of(named_tensors(resumed)));
 }
 
 TEST_CASE("training: stopped and resumed equals uninterrupted, byte for byte") {

@@ -3,6 +3,7 @@
 #pragma once
 #include <vector>
 
+#include "detectors/faster_rcnn.h"
 #include "detectors/training.h"
 #include "tests/detectors/one_thread.h"
 
