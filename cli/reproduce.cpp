@@ -76,7 +76,9 @@ Settings settings_of(const ReproduceOptions& o, const Session& session) {
 }
 
 void reproduce(const ReproduceOptions& o, Session& session) {
-  Reproduction runs(o, session);
+  check(o.scale != "full" || !o.init.empty(),
+        "--scale full begins with ImageNet weights of a ResNet; give them with --init");
+  Reproduction runs(o, protocol_of(o.scale, !o.init.empty(), has_coco_layout(o.data)), session);
   claim_folder(o.out, settings_of(o, session));
   RunRecord whole(session);
   whole.input(o.data);

@@ -29,7 +29,8 @@ std::string first_list(const std::string& data, const std::vector<std::string>& 
   return lists.back();
 }
 
-ReproduceOptions with_splits(ReproduceOptions o, bool is_coco) {
+ReproduceOptions with_splits(ReproduceOptions o) {
+  const bool is_coco = has_coco_layout(o.data);
   if (o.train_split.empty())
     o.train_split = is_coco ? "train2017"
                             : first_list(o.data, {"Segmentation/train_aug", "Main/train_aug",
@@ -56,14 +57,15 @@ Arguments noise_option(double noise) {
 
 }  // namespace
 
-Reproduction::Reproduction(const ReproduceOptions& options, Session& session)
-    : session_(session), is_coco_(looks_like_coco(options.data)),
-      protocol_(protocol_of(options.scale, !options.init.empty(), is_coco_)),
-      stages_(options.out, session) {
-  options_ = with_splits(options, is_coco_);
-  check(options.scale != "full" || !options.init.empty(),
-        "--scale full: begins with ImageNet weights of a ResNet; give them with --init");
+bool has_coco_layout(const std::string& data) {
+  check(fs::is_directory(data), data,
+        ": no such folder; expected a data set in VOC or COCO layout");
+  return fs::is_directory(data + "/annotations");
 }
+
+Reproduction::Reproduction(const ReproduceOptions& options, const Protocol& protocol,
+                           Session& session)
+    : options_(with_splits(options)), protocol_(protocol), stages_(options.out, session) {}
 
 Arguments Reproduction::train_data(double noise) const {
   Arguments data{"--data", options_.data, "--split", options_.train_split};

@@ -33,12 +33,15 @@ struct Outcome {
   std::vector<Claim> claims = {};
 };
 
+// Told by its folders. Throws Error where `data` is none.
+bool has_coco_layout(const std::string& data);
+
 class Reproduction {
  public:
-  Reproduction(const ReproduceOptions& options, Session& session);
+  Reproduction(const ReproduceOptions& options, const Protocol& protocol, Session& session);
 
   const Protocol& protocol() const { return protocol_; }
-  bool is_coco() const { return is_coco_; }
+  bool is_coco() const { return has_coco_layout(options_.data); }
   std::string path(const std::string& entry) const { return stages_.path(entry); }
   // `results` of a stage that was run.
   nlohmann::json results(const std::string& stage) const { return stages_.results(stage); }
@@ -78,8 +81,6 @@ class Reproduction {
   std::string weights(const std::string& stage, const std::string& network) const;
 
   ReproduceOptions options_;
-  Session& session_;
-  bool is_coco_;
   Protocol protocol_;
   Stages stages_;
 };
