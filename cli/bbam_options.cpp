@@ -311,6 +311,24 @@ ExplainOptions resolve(const ExplainSwitches& switches, Session& session) {
   return options;
 }
 
+ExplainOptions recorded_options(const Settings& settings) {
+  const auto preset = settings.find("preset");
+  const bool is_paper = preset != settings.end() && preset->second == Texts{"paper"};
+  ExplainOptions options = is_paper ? ExplainOptions::paper() : ExplainOptions::authors();
+  for (const Switch& s : solver_switches()) {
+    const auto found = settings.find(s.name);
+    if (found == settings.end()) continue;
+    try {
+      check(s.is_list || found->second.size() == 1, found->second.size(), " values");
+      s.set(options, found->second);
+    } catch (const std::exception& error) {
+      fail("the setting ", s.name, " '", fmt::format("{}", fmt::join(found->second, ",")),
+           "' cannot be read: ", error.what());
+    }
+  }
+  return options;
+}
+
 std::vector<std::string> solver_setting_names() {
   std::vector<std::string> names{"preset", "scale-stride"};
   for (const Switch& s : solver_switches()) names.push_back(s.name);

@@ -47,6 +47,10 @@ void add_label_switches(Command& command, ExplainSwitches& switches);
 // nothing for the method; those have no setting.
 ExplainOptions resolve(const ExplainSwitches& switches, Session& session);
 
+// The options that resolve() noted in these settings; what is not among them is the preset's.
+// Throws Error naming a setting that cannot be read.
+ExplainOptions recorded_options(const Settings& settings);
+
 // Of these names are the settings that decide about a map; the others are the label step's.
 std::vector<std::string> solver_setting_names();
 

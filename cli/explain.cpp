@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "attribution/perturb.h"
+#include "cli/boxes.h"
 #include "cli/detect.h"
 #include "cli/draw.h"
 #include "cli/fnv1a.h"
@@ -76,15 +77,19 @@ std::vector<ExampleBox> Explainer::detect(const Image& photograph, double score)
   return detections;
 }
 
+Positives Explainer::positives(const DetectorInput& input, const ObjectToExplain& object,
+                               const PositiveSpec& spec) {
+  return find_positives(explained_, input.image, box_in_input(object.box, input), object.label,
+                        spec, object.seed);
+}
+
 std::vector<BbamResult> Explainer::explain(const DetectorInput& input,
                                            const std::vector<ObjectToExplain>& objects,
                                            const ExplainOptions& options,
                                            const SolveProgress& progress) {
   std::vector<BbamObject> scaled;
-  for (const ObjectToExplain& object : objects) {
-    const PixelBox b = resize_box(object.box, input.original, input.resized);
-    scaled.push_back({{b.x0, b.y0, b.x1, b.y1}, object.label, object.seed});
-  }
+  for (const ObjectToExplain& object : objects)
+    scaled.push_back({box_in_input(object.box, input), object.label, object.seed});
   if (options.method == AttributionMethod::kBbam)
     return solve_bbam(explained_, input.image, scaled, options.bbam, progress);
   std::vector<BbamResult> results;
@@ -93,6 +98,10 @@ std::vector<BbamResult> Explainer::explain(const DetectorInput& input,
     progress(int64_t(results.size()), int64_t(scaled.size()));
   }
   return results;
+}
+
+BoxArray box_in_input(const PixelBox& box, const DetectorInput& input) {
+  return array_of(resize_box(box, input.original, input.resized));
 }
 
 uint64_t object_seed(uint64_t seed, const std::string& image_id, int64_t object) {

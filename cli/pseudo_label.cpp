@@ -216,10 +216,7 @@ std::string take_settings_of_maps(const std::string& folder, Session& session) {
     session.settings.erase(name);
     if (found != solved.end()) session.settings[name] = found->second;
   }
-  const auto hash = solved.find("weights-hash");
-  check(hash != solved.end() && hash->second.size() == 1, folder,
-        ": its settings.json has no weights-hash; expected a folder of bbam pseudo-label");
-  return hash->second[0];
+  return LabelStore(folder).weights_hash();
 }
 
 void pseudo_label(const LabelCommandOptions& options, Session& session) {
