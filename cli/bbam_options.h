@@ -40,9 +40,12 @@ struct ExplainSwitches {
 };
 
 void add_solver_switches(Command& command, ExplainSwitches& switches);
+// Of those the preset, the heads and what decides about positive proposals.
+void add_positive_switches(Command& command, ExplainSwitches& switches);
 void add_label_switches(Command& command, ExplainSwitches& switches);
 
-// The preset with what was given on top, and each value, as resolved, noted in session.settings.
+// The preset with what was given on top, and each value that the command has an option for, as
+// resolved, noted in session.settings.
 // Throws Error naming the option for values that make no sense, and for options given that do
 // nothing for the method; those have no setting.
 ExplainOptions resolve(const ExplainSwitches& switches, Session& session);

@@ -100,6 +100,19 @@ std::vector<BbamResult> Explainer::explain(const DetectorInput& input,
   return results;
 }
 
+std::vector<bool> known_labels(const Dataset& dataset, const Explainer& explainer,
+                               Session& session) {
+  const auto& classes = explainer.card().classes;
+  std::vector<bool> known{false};
+  std::string unknown;
+  for (const std::string& name : dataset.classes) {
+    known.push_back(std::find(classes.begin(), classes.end(), name) != classes.end());
+    if (!known.back()) unknown += (unknown.empty() ? "" : ", ") + name;
+  }
+  if (!unknown.empty()) session.warn("left out, since the detector does not know them: " + unknown);
+  return known;
+}
+
 BoxArray box_in_input(const PixelBox& box, const DetectorInput& input) {
   return array_of(resize_box(box, input.original, input.resized));
 }

@@ -7,6 +7,7 @@
 #include "cli/bbam_options.h"
 #include "cli/detector_file.h"
 #include "cli/example.h"
+#include "datasets/dataset.h"
 
 namespace bbam {
 
@@ -51,6 +52,10 @@ class Explainer {
   LoadedDetector detector_;
   ExplainedFasterRcnn explained_;
 };
+
+// By label of the data set, whether the detector knows the class; warns of those that it does not.
+std::vector<bool> known_labels(const Dataset& dataset, const Explainer& explainer,
+                               Session& session);
 
 // A box of the photograph in pixels of the network's input.
 BoxArray box_in_input(const PixelBox& box, const DetectorInput& input);
