@@ -125,6 +125,42 @@ int64_t count_inside(const std::vector<int64_t>& pixels, int64_t width, const Bo
   });
 }
 
+std::vector<int64_t> most_different(const Tensor& boxes, int64_t most) {
+  check_shape(boxes, {-1, 4}, "most_different: boxes");
+  const int64_t count = boxes.dim(0);
+  const auto at = boxes.to(kCpu).cast(DType::kF64).to_vector<double>();
+  const auto overlap = [&](int64_t i, int64_t j) {
+    return iou(box_at(at.data(), i), box_at(at.data(), j));
+  };
+  if (most <= 0 || count == 0) return {};
+  std::vector<int64_t> chosen{0};
+  double least = std::numeric_limits<double>::infinity();
+  int64_t second = 0;
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t j = i + 1; j < count; ++j)
+      if (overlap(i, j) < least) {
+        least = overlap(i, j);
+        chosen[0] = i;
+        second = j;
+      }
+  if (most >= 2 && count >= 2) chosen.push_back(second);
+  while (int64_t(chosen.size()) < std::min(most, count)) {
+    int64_t next = -1;
+    double next_overlap = std::numeric_limits<double>::infinity();
+    for (int64_t i = 0; i < count; ++i) {
+      if (std::find(chosen.begin(), chosen.end(), i) != chosen.end()) continue;
+      double greatest = 0;
+      for (const int64_t j : chosen) greatest = std::max(greatest, overlap(i, j));
+      if (greatest < next_overlap) {
+        next_overlap = greatest;
+        next = i;
+      }
+    }
+    chosen.push_back(next);
+  }
+  return chosen;
+}
+
 double mean_proposal_iou(const Positives& positives) {
   const int64_t count = positives.proposals.dim(0);
   const auto proposals = positives.proposals.cast(DType::kF64).to_vector<double>();

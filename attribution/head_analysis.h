@@ -60,6 +60,11 @@ class PositionSummary {
 // of gradient-based maps lie in the proposal that the map was made for [section 5].
 int64_t count_inside(const std::vector<int64_t>& pixels, int64_t width, const BoxArray& box);
 
+// Figure 8: rows of boxes (R, 4) f32 that lie most differently, `most` of them or all there are.
+// First the two that overlap least, then each time the one whose greatest IoU with those before is
+// least; of equals, the first.
+std::vector<int64_t> most_different(const Tensor& boxes, int64_t most);
+
 // Mean IoU of positive proposals with the boxes that the detector makes of them, 0.56 in section 5;
 // 0 without positives.
 double mean_proposal_iou(const Positives& positives);

@@ -173,7 +173,8 @@ std::vector<Switch> positive_switches() {
 std::vector<Switch> label_switches() {
   return {
       number("theta-fg", 0, 1, +AT(label.theta_fg), "above it is foreground"),
-      number("theta-bg", 0, 1, +AT(label.theta_bg), "below it is background; between, ignored: nothing where both are the same"),
+      number("theta-bg", 0, 1, +AT(label.theta_bg),
+             "below it is background; between, ignored: nothing where both are the same"),
       choice<MapScale>("map-scale", {{"rank", MapScale::kRank}, {"min-max", MapScale::kMinMax}},
                        +AT(label.map_scale),
                        "how the paper's labels bring a map to [0, 1] before the CRF"),
@@ -232,8 +233,15 @@ void add(Command& command, const Switch& s, ExplainSwitches& switches) {
   setting.shown_default(default_text(s));
 }
 
+bool has(const ExplainSwitches& switches, const Switch& s) {
+  return s.is_list ? switches.lists.count(s.name) > 0
+                   : switches.numbers_and_choices.count(s.name) > 0;
+}
+
+// Where the command has the option.
 void apply(const Switch& s, const ExplainSwitches& switches, ExplainOptions& options,
            Session& session) {
+  if (!has(switches, s)) return;
   Texts given;
   if (const auto list = switches.lists.find(s.name); list != switches.lists.end())
     given = list->second;
@@ -242,6 +250,13 @@ void apply(const Switch& s, const ExplainSwitches& switches, ExplainOptions& opt
     given = {value->second};
   if (!given.empty()) s.set(options, given);
   session.settings[s.name] = s.show(options);
+}
+
+void add_preset(Command& command, ExplainSwitches& switches) {
+  command
+      .option("--preset", switches.preset,
+              "defaults of the authors' program, or of the paper, for all options below")
+      .one_of({"authors", "paper"});
 }
 
 void leave_out(const std::string& name, AttributionMethod only_of, AttributionMethod method,
@@ -271,15 +286,18 @@ ScoreOf ExplainOptions::score() const {
 }
 
 void add_solver_switches(Command& command, ExplainSwitches& switches) {
-  command
-      .option("--preset", switches.preset,
-              "defaults of the authors' program, or of the paper, for all options below")
-      .one_of({"authors", "paper"});
+  add_preset(command, switches);
   for (const Switch& s : solver_switches()) add(command, s, switches);
   command.flag("--scale-stride,!--no-scale-stride", switches.scale_stride,
                "strides, adaptive or fixed, are meant for images whose short side is 800 pixels or "
                "whose long side is 1333; others get them in proportion (on unless "
                "--no-scale-stride)");
+}
+
+void add_positive_switches(Command& command, ExplainSwitches& switches) {
+  add_preset(command, switches);
+  add(command, heads(), switches);
+  for (const Switch& s : positive_switches()) add(command, s, switches);
 }
 
 void add_label_switches(Command& command, ExplainSwitches& switches) {
@@ -303,12 +321,29 @@ ExplainOptions resolve(const ExplainSwitches& switches, Session& session) {
     if (s.only_of) leave_out(s.name, *s.only_of, options.method, session);
   leave_out("scale-stride", AttributionMethod::kBbam, options.method, session);
   for (const Switch& s : label_switches()) {
-    if (switches.numbers_and_choices.count(s.name) == 0) continue;  // the command has none of them
     apply(s, switches, options, session);
-    session.settings["label"] = {label};
+    if (has(switches, s)) session.settings["label"] = {label};
   }
   check(options.label.theta_fg >= options.label.theta_bg, "--theta-fg ", options.label.theta_fg,
         " is below --theta-bg ", options.label.theta_bg);
+  return options;
+}
+
+ExplainOptions recorded_options(const Settings& settings) {
+  const auto preset = settings.find("preset");
+  const bool is_paper = preset != settings.end() && preset->second == Texts{"paper"};
+  ExplainOptions options = is_paper ? ExplainOptions::paper() : ExplainOptions::authors();
+  for (const Switch& s : solver_switches()) {
+    const auto found = settings.find(s.name);
+    if (found == settings.end()) continue;
+    try {
+      check(s.is_list || found->second.size() == 1, found->second.size(), " values");
+      s.set(options, found->second);
+    } catch (const std::exception& error) {
+      fail("the setting ", s.name, " '", fmt::format("{}", fmt::join(found->second, ",")),
+           "' cannot be read: ", error.what());
+    }
+  }
   return options;
 }
 

@@ -40,12 +40,19 @@ struct ExplainSwitches {
 };
 
 void add_solver_switches(Command& command, ExplainSwitches& switches);
+// Of those the preset, the heads and what decides about positive proposals.
+void add_positive_switches(Command& command, ExplainSwitches& switches);
 void add_label_switches(Command& command, ExplainSwitches& switches);
 
-// The preset with what was given on top, and each value, as resolved, noted in session.settings.
+// The preset with what was given on top, and each value that the command has an option for, as
+// resolved, noted in session.settings.
 // Throws Error naming the option for values that make no sense, and for options given that do
 // nothing for the method; those have no setting.
 ExplainOptions resolve(const ExplainSwitches& switches, Session& session);
+
+// The options that resolve() noted in these settings; what is not among them is the preset's.
+// Throws Error naming a setting that cannot be read.
+ExplainOptions recorded_options(const Settings& settings);
 
 // Of these names are the settings that decide about a map; the others are the label step's.
 std::vector<std::string> solver_setting_names();

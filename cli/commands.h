@@ -10,6 +10,8 @@ void add_demo(Program& program);
 void add_detect(Program& program);
 void add_devices(Program& program);
 void add_evaluate(Program& program);
+void add_faithfulness(Program& program);
+void add_proposal_gradients(Program& program);
 void add_pseudo_label(Program& program);
 void add_report(Program& program);
 void add_reproduce(Program& program);

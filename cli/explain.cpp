@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "attribution/perturb.h"
+#include "cli/boxes.h"
 #include "cli/detect.h"
 #include "cli/draw.h"
 #include "cli/fnv1a.h"
@@ -64,7 +65,8 @@ Setting add_detector_choice(Command& command, DetectorChoice& choice) {
 }
 
 Explainer::Explainer(const DetectorChoice& choice, Device device)
-    : device_(device), detector_(load(choice, device)), explained_(bbam::explain(*detector_.model)) {}
+    : device_(device), detector_(load(choice, device)),
+      explained_(bbam::explain(*detector_.model)) {}
 
 DetectorInput Explainer::input(const Image& photograph) const {
   return detector_input(photograph, detector_.card, device_);
@@ -77,15 +79,19 @@ std::vector<ExampleBox> Explainer::detect(const Image& photograph, double score)
   return detections;
 }
 
+Positives Explainer::positives(const DetectorInput& input, const ObjectToExplain& object,
+                               const PositiveSpec& spec) {
+  return find_positives(*explained_, input.image, box_in_input(object.box, input), object.label,
+                        spec, object.seed);
+}
+
 std::vector<BbamResult> Explainer::explain(const DetectorInput& input,
                                            const std::vector<ObjectToExplain>& objects,
                                            const ExplainOptions& options,
                                            const SolveProgress& progress) {
   std::vector<BbamObject> scaled;
-  for (const ObjectToExplain& object : objects) {
-    const PixelBox b = resize_box(object.box, input.original, input.resized);
-    scaled.push_back({{b.x0, b.y0, b.x1, b.y1}, object.label, object.seed});
-  }
+  for (const ObjectToExplain& object : objects)
+    scaled.push_back({box_in_input(object.box, input), object.label, object.seed});
   if (options.method == AttributionMethod::kBbam)
     return solve_bbam(*explained_, input.image, scaled, options.bbam, progress);
   std::vector<BbamResult> results;
@@ -99,6 +105,23 @@ std::vector<BbamResult> Explainer::explain(const DetectorInput& input,
 void tell_idle_settings(const DetectorCard& card, const BbamOptions& options, Session& session) {
   if (card.options.architecture == kRetinaNet && options.positives.jitter != PositiveSpec{}.jitter)
     session.warn("--jitter does nothing: RetinaNet's candidates are its anchors around the box");
+}
+
+std::vector<bool> known_labels(const Dataset& dataset, const Explainer& explainer,
+                               Session& session) {
+  const auto& classes = explainer.card().classes;
+  std::vector<bool> known{false};
+  std::string unknown;
+  for (const std::string& name : dataset.classes) {
+    known.push_back(std::find(classes.begin(), classes.end(), name) != classes.end());
+    if (!known.back()) unknown += (unknown.empty() ? "" : ", ") + name;
+  }
+  if (!unknown.empty()) session.warn("left out, since the detector does not know them: " + unknown);
+  return known;
+}
+
+BoxArray box_in_input(const PixelBox& box, const DetectorInput& input) {
+  return array_of(resize_box(box, input.original, input.resized));
 }
 
 uint64_t object_seed(uint64_t seed, const std::string& image_id, int64_t object) {

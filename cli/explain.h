@@ -7,6 +7,7 @@
 #include "cli/bbam_options.h"
 #include "cli/detector_file.h"
 #include "cli/example.h"
+#include "datasets/dataset.h"
 
 namespace bbam {
 
@@ -35,6 +36,10 @@ class Explainer {
   DetectorInput input(const Image& photograph) const;
   // What the detector itself finds with a score above `score`, best first.
   std::vector<ExampleBox> detect(const Image& photograph, double score);
+  // The proposals that speak for an object, in pixels of the input.
+  Positives positives(const DetectorInput& input, const ObjectToExplain& object,
+                      const PositiveSpec& spec);
+  ExplainedDetector& explained() { return *explained_; }
   // BBAM's grids and strides are those of the network's input. A map of a gradient method has the
   // photograph's size and the greatest value 1, unless it is 0 everywhere; stride, snapshots and
   // curve are BBAM's alone. Progress counts iterations of BBAM, otherwise objects.
@@ -50,6 +55,13 @@ class Explainer {
 
 // Warns of settings that do nothing for this detector.
 void tell_idle_settings(const DetectorCard& card, const BbamOptions& options, Session& session);
+
+// By label of the data set, whether the detector knows the class; warns of those that it does not.
+std::vector<bool> known_labels(const Dataset& dataset, const Explainer& explainer,
+                               Session& session);
+
+// A box of the photograph in pixels of the network's input.
+BoxArray box_in_input(const PixelBox& box, const DetectorInput& input);
 
 // Depends on the object alone, neither on the order of the work nor on its division. `object` is
 // the number that the data set gives the object (Object::id).

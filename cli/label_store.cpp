@@ -89,6 +89,14 @@ void LabelStore::begin(const Settings& settings) {
 
 Settings LabelStore::settings() const { return settings_of_folder(folder_); }
 
+std::string LabelStore::weights_hash() const {
+  const Settings all = settings();
+  const auto hash = all.find("weights-hash");
+  check(hash != all.end() && hash->second.size() == 1, folder_,
+        ": its settings.json has no weights-hash; expected a folder of bbam pseudo-label");
+  return hash->second[0];
+}
+
 std::optional<LabelledImage> LabelStore::read(const std::string& image_id) const {
   const std::string file = path("images/" + stored_name(image_id) + ".json");
   if (!std::filesystem::exists(file)) return {};

@@ -54,6 +54,8 @@ class LabelStore {
   void begin(const Settings& settings);
   // Throws Error when there is no such run.
   Settings settings() const;
+  // Of the detector that made the maps. Throws Error when there is no such run.
+  std::string weights_hash() const;
 
   // Nothing when the image is not there yet, or its file is damaged.
   std::optional<LabelledImage> read(const std::string& image_id) const;

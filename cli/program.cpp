@@ -15,6 +15,8 @@ void add_all_commands(Program& program) {
   add_segment(program);
   add_evaluate(program);
   add_study(program);
+  add_faithfulness(program);
+  add_proposal_gradients(program);
   add_reproduce(program);
   add_report(program);
   add_convert(program);

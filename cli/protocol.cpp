@@ -3,16 +3,12 @@
 namespace bbam {
 namespace {
 
-// Table 5's best thresholds, which the paper's other tables were made with.
-constexpr const char* kThresholds = " --theta-fg 0.8 --theta-bg 0.2 --examples 8";
-
 // METHOD B1's rows BBAM_VOC_aug_FPN_R101_FasterRCNN and _MaskRCNN, and B5.
 Protocol full_voc() {
   Protocol p;
   p.name = "full";
   p.detector = words_of("--depth 101 --batch 16 --steps 18000");
   p.noise_detector = p.detector;
-  p.maps = words_of(kThresholds);
   p.instances = words_of("--depth 101 --batch 8 --steps 20005");
   p.classes = words_of("--depth 101 --batch 5 --accumulate 2 --steps 20000");
   p.classes_test = words_of("--crf");
@@ -47,7 +43,7 @@ Protocol small_photographs() {
       std::string("--steps 1200 --warmup 200 --short-sides 160,192,224 --long-side 373") + sizes);
   p.train_pictures = words_of("--pictures 150");
   p.val_pictures = words_of("--pictures 100");
-  p.maps = words_of(std::string("--short-side 192 --long-side 320 --most 30") + kThresholds);
+  p.proposals = words_of("--short-side 192 --long-side 320 --most 30");
   p.solver = words_of("--iterations 60 --learning-rate 0.06 --snapshots 1,20");
   p.instances = words_of(
       "--anchor-sizes 16,32,64,128,256 --batch 2 --lr 0.02 --steps 300 --warmup 50 "
@@ -74,7 +70,7 @@ Protocol small_generated() {
   p.detector = words_of(detector + " --steps 1500 --lr 0.05 --warmup 150");
   p.noise_detector = p.detector;
   p.train_pictures = words_of("--pictures 150");
-  p.maps = words_of(std::string("--most 40") + kThresholds);
+  p.proposals = words_of("--most 40");
   p.solver = words_of("--iterations 100 --learning-rate 0.04 --snapshots 1,30");
   p.instances = words_of(detector + " --steps 300 --lr 0.05 --warmup 50 --mask-width 64");
   p.classes =

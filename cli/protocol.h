@@ -16,7 +16,7 @@ struct Protocol {
   std::string name;
   Arguments detector, noise_detector;  // the latter for figure 7(a), where each noise has its own
   Arguments train_pictures, val_pictures;
-  Arguments maps;                        // of pseudo-label: input, positives, thresholds
+  Arguments proposals;                   // of maps by any method: input and positives
   Arguments solver;                      // of pseudo-label --method bbam
   Arguments instances, instances_input;  // of train mask-rcnn
   Arguments classes, classes_test;       // of train deeplab, and of segment with it

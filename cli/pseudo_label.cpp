@@ -50,7 +50,9 @@ class PseudoLabelRun {
       explainer_ = std::make_unique<Explainer>(options.detector, session.device);
       tell_idle_settings(explainer_->card(), explain.bbam, session);
     }
-    const std::vector<bool> usable = usable_labels();
+    const std::vector<bool> usable = explainer_
+                                         ? known_labels(dataset, *explainer_, session)
+                                         : std::vector<bool>(dataset.classes.size() + 1, true);
     check_classes_fit(dataset, usable);
     check_names_differ();
     tasks_ = label_tasks(dataset, usable, options.objects, options.objects_seed);
@@ -116,23 +118,6 @@ class PseudoLabelRun {
   }
 
  private:
-  std::vector<bool> usable_labels() const {
-    std::vector<bool> usable{false};
-    std::string unknown;
-    for (const std::string& name : dataset_.classes) {
-      bool is_known = true;
-      if (explainer_) {
-        const auto& classes = explainer_->card().classes;
-        is_known = std::find(classes.begin(), classes.end(), name) != classes.end();
-      }
-      if (!is_known) unknown += (unknown.empty() ? "" : ", ") + name;
-      usable.push_back(is_known);
-    }
-    if (!unknown.empty())
-      session_.warn("left out, since the detector does not know them: " + unknown);
-    return usable;
-  }
-
   void check_names_differ() const {
     std::map<std::string, std::string> id_of;
     for (const Record& record : dataset_.records) {
@@ -218,10 +203,7 @@ std::string take_settings_of_maps(const std::string& folder, Session& session) {
     session.settings.erase(name);
     if (found != solved.end()) session.settings[name] = found->second;
   }
-  const auto hash = solved.find("weights-hash");
-  check(hash != solved.end() && hash->second.size() == 1, folder,
-        ": its settings.json has no weights-hash; expected a folder of bbam pseudo-label");
-  return hash->second[0];
+  return LabelStore(folder).weights_hash();
 }
 
 void pseudo_label(const LabelCommandOptions& options, Session& session) {

@@ -216,10 +216,14 @@ Outcome figure7c(Reproduction& r) {
 }
 
 Outcome figure8(Reproduction& r) {
-  const json results = r.results(r.proposal_gradients());
-  Outcome outcome;
-  (void)results;
-  return outcome;
+  const json results = r.results(r.proposal_gradients())["proposal_gradients"];
+  const double inside = results["share_inside"], overlap = results["mean_proposal_iou"];
+  Table table({"SimpleGrad of single proposals", "ours", "paper"});
+  table.add({"share of pixels above 0.9 inside their proposal, %", percent(inside), "87"});
+  table.add({"mean IoU of positive proposals with the predictions", fixed(overlap, 2), "0.56"});
+  return {{{"Figure 8 and section 5", table}},
+          {},
+          {{"most high pixels lie inside the proposal, their share", inside, 0.5}}};
 }
 
 }  // namespace bbam

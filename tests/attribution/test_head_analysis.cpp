@@ -189,6 +189,20 @@ TEST_CASE("head analysis: METHOD A13, the share of high pixels inside the propos
   CHECK(count_inside(high, 40, read) == int64_t(high.size()));
 }
 
+TEST_CASE("head analysis: figure 8, proposals that lie most differently") {
+  // 0 and 3 do not meet; of the others 2 meets the chosen ones least, then 4, which equals 1.
+  const Tensor boxes = Tensor::from<float>(
+      {0, 0, 10, 10, 1, 0, 11, 10, 5, 0, 15, 10, 11, 0, 21, 10, 1, 0, 11, 10}, {5, 4});
+  using Rows = std::vector<int64_t>;
+  CHECK(most_different(boxes, 2) == Rows{0, 3});
+  CHECK(most_different(boxes, 3) == Rows{0, 3, 2});
+  CHECK(most_different(boxes, 9) == Rows{0, 3, 2, 1, 4});
+  CHECK(most_different(boxes, 0).empty());
+  CHECK(most_different(Tensor::zeros({0, 4}), 3).empty());
+  CHECK(most_different(Tensor::from<float>({0, 0, 1, 1}, {1, 4}), 3) == Rows{0});
+  CHECK_THROWS_AS(most_different(Tensor::zeros({3, 5}), 3), Error);
+}
+
 TEST_CASE("head analysis: METHOD A13, the mean IoU of positive proposals with their predictions") {
   Positives positives;
   positives.proposals = Tensor::from<float>({0, 0, 10, 10, 0, 0, 10, 10, 5, 5, 15, 15}, {3, 4});
