@@ -104,6 +104,7 @@ th:first-child, td:first-child { text-align: left; padding-left: 2px; }
 th:last-child, td:last-child { padding-right: 2px; }
 th { font-size: 13px; font-weight: 600; color: var(--soft); }
 tbody tr:last-child td { border-bottom: 0; }
+table.figures { max-width: calc(var(--columns) * 220px); }
 td.bar { width: 45%; }
 td.bar i { display: block; height: 9px; border-radius: 5px; background: var(--accent);
   width: var(--w); min-width: 2px; }
