@@ -24,10 +24,11 @@ struct DetectOptions {
 };
 
 void draw_detections(Image& picture, const std::vector<Detected>& found, const DetectorCard& card) {
+  std::vector<LabelledBox> boxes;
   for (const Detected& d : found)
-    draw_labelled_box(picture, d.box,
-                      fmt::format("{} {:.2f}", card.classes[size_t(d.label - 1)], d.score),
-                      class_color(d.label));
+    boxes.push_back({d.box, fmt::format("{} {:.2f}", card.classes[size_t(d.label - 1)], d.score),
+                     class_color(d.label)});
+  draw_labelled_boxes(picture, boxes);
 }
 
 void detect_files(const DetectOptions& o, LoadedDetector& detector, Session& session,

@@ -100,12 +100,36 @@ void draw_label(Image& rgb, int x, int y, const std::string& text, Color color, 
   draw_text(rgb, x + 2 * scale, y + 2 * scale, text, letters, scale);
 }
 
-void draw_labelled_box(Image& rgb, const PixelBox& box, const std::string& text, Color color) {
+PixelBox place_label(const PixelBox& box, float width, float height, ImageSize picture,
+                     std::vector<PixelBox>& taken) {
+  const auto at = [&](float x, float y) { return PixelBox{x, y, x + width, y + height}; };
+  const auto free = [&](const PixelBox& place) {
+    const auto overlaps = [&](const PixelBox& name) {
+      return std::max(place.x0, name.x0) < std::min(place.x1, name.x1) &&
+             std::max(place.y0, name.y0) < std::min(place.y1, name.y1);
+    };
+    return place.x0 >= 0 && place.y0 >= 0 && place.x1 <= float(picture.width) &&
+           place.y1 <= float(picture.height) && std::none_of(taken.begin(), taken.end(), overlaps);
+  };
+  const float left = box.x0, right = box.x1 - width, above = box.y0 - height;
+  const std::vector<PixelBox> places{at(left, above),  at(right, above),
+                                     at(left, box.y1), at(right, box.y1),
+                                     at(left, box.y0), at(right, box.y1 - height)};
+  const auto found = std::find_if(places.begin(), places.end(), free);
+  taken.push_back(found == places.end() ? places.front() : *found);
+  return taken.back();
+}
+
+void draw_labelled_boxes(Image& rgb, const std::vector<LabelledBox>& boxes) {
   const int scale = std::max(1, int(std::lround(std::min(rgb.width, rgb.height) / 200.0)));
-  draw_box(rgb, box, color, std::max(1, scale + (rgb.width > 250)));
-  const int y = int(std::lround(box.y0)) - label_size(text, scale).height;
-  draw_label(rgb, int(std::lround(box.x0)), y >= 0 ? y : int(std::lround(box.y0)), text, color,
-             scale);
+  for (const LabelledBox& b : boxes) draw_box(rgb, b.box, b.color, scale);
+  std::vector<PixelBox> taken;
+  for (const LabelledBox& b : boxes) {
+    const ImageSize bar = label_size(b.text, scale);
+    const PixelBox place =
+        place_label(b.box, float(bar.width), float(bar.height), rgb.size(), taken);
+    draw_label(rgb, int(std::lround(place.x0)), int(std::lround(place.y0)), b.text, b.color, scale);
+  }
 }
 
 Tensor resize_map(const Tensor& map, ImageSize size) {
@@ -161,7 +185,7 @@ Image heat_overlay(const Image& rgb, const Tensor& map) {
   return result;
 }
 
-void draw_mask(Image& rgb, const Image& mask, Color color) {
+void draw_mask(Image& rgb, const Image& mask, Color color, double tint) {
   check(mask.size() == rgb.size() && mask.channels == 1, "mask of ", mask.width, " x ", mask.height,
         " on a picture of ", rgb.width, " x ", rgb.height);
   const int reach = std::max(1, std::min(rgb.width, rgb.height) / 200);
@@ -170,13 +194,13 @@ void draw_mask(Image& rgb, const Image& mask, Color color) {
       if (!is_set(mask, x, y)) continue;
       const bool edge = !is_set(mask, x - reach, y) || !is_set(mask, x + reach, y) ||
                         !is_set(mask, x, y - reach) || !is_set(mask, x, y + reach);
-      mix(rgb.at(x, y), color, edge ? 1 : 0.25);
+      mix(rgb.at(x, y), color, edge ? 1 : tint);
     }
 }
 
 Image mask_overlay(const Image& rgb, const Image& mask, Color color) {
   Image result = rgb;
-  draw_mask(result, mask, color);
+  draw_mask(result, mask, color, 0.25);
   for (int y = 0; y < rgb.height; ++y)
     for (int x = 0; x < rgb.width; ++x) {
       if (is_set(mask, x, y)) continue;

@@ -27,17 +27,29 @@ void draw_box(Image& rgb, const PixelBox& box, Color color, int thickness = 2);
 void draw_label(Image& rgb, int x, int y, const std::string& text, Color color, int scale = 1);
 // The bar's extents.
 ImageSize label_size(const std::string& text, int scale = 1);
-// A box with its label above it, or inside where there is no room.
-void draw_labelled_box(Image& rgb, const PixelBox& box, const std::string& text, Color color);
+
+struct LabelledBox {
+  PixelBox box;
+  std::string text;
+  Color color;
+};
+// The boxes, and on them their labels, each where place_label says.
+void draw_labelled_boxes(Image& rgb, const std::vector<LabelledBox>& boxes);
+// Where the label of a box goes, which is of that width and height: the first place above, below
+// and inside the box that stays in the picture and covers no label in `taken`, to which it is
+// added; above the box if there is none.
+PixelBox place_label(const PixelBox& box, float width, float height, ImageSize picture,
+                     std::vector<PixelBox>& taken);
 
 // map: (h, w) f32, values taken as 0 to 1; resized to the picture. The picture, dimmed and drained
 // of colour, shines through where the map is low.
 Image heat_overlay(const Image& rgb, const Tensor& map);
 // The map's colours alone.
 Image heat_picture(const Tensor& map, ImageSize size);
-// mask: one channel, set where 1, void where 255. Tints what is set and draws its outline.
-void draw_mask(Image& rgb, const Image& mask, Color color);
-// The same on a picture of which the rest is dimmed.
+// mask: one channel, set where 1, void where 255. Mixes that share of the colour into what is set,
+// and draws its outline.
+void draw_mask(Image& rgb, const Image& mask, Color color, double tint = 0.5);
+// The same, less tinted, on a picture of which the rest is dimmed.
 Image mask_overlay(const Image& rgb, const Image& mask, Color color);
 
 // (h, w) f32 of any size to (height, width), bilinear, half-pixel corners.

@@ -78,7 +78,7 @@ void set_bars(Layout& l) {
 
 bool has_grid(const Plot& plot) { return !plot.values.empty() && !plot.values[0].empty(); }
 
-// Axes in pixels; a grid is drawn as large as its width allows, its axes to one scale.
+// Axes in pixels.
 Layout layout_of(const Plot& plot, PlotSize size) {
   check_plot(plot);
   Layout l{plot, {}, {}, {}, double(size.width), double(size.height)};
@@ -94,11 +94,14 @@ Layout layout_of(const Plot& plot, PlotSize size) {
   l.x.from_px = kLeft, l.x.to_px = l.width - kRight;
   l.y.from_px = l.height - kBottom - slant, l.y.to_px = top;
   if (plot.kind == PlotKind::kHeat && !l.x.empty() && !l.y.empty()) {
-    l.width = std::min(l.width, 420.0);
-    l.x.to_px = l.width - kRight - 50;
-    const double wide = l.x.to_px - l.x.from_px;
+    // Both axes to one scale, as large as fits beside the scale of colours.
+    const double x_span = std::max(l.x.high - l.x.low, 1e-300), y_span = l.y.high - l.y.low;
+    const double room = l.width - kLeft - kRight - 50, tall = l.height - 30;
+    const double px = std::min(room / x_span, tall / std::max(y_span, 1e-300));
+    l.x.from_px = kLeft + (room - px * x_span) / 2;
+    l.x.to_px = l.x.from_px + px * x_span;
     l.y.from_px = top;
-    l.y.to_px = top + wide * (l.y.high - l.y.low) / std::max(l.x.high - l.x.low, 1e-300);
+    l.y.to_px = top + px * y_span;
     l.height = l.y.to_px + kBottom;
   }
   return l;
@@ -119,12 +122,14 @@ std::string axes(const Layout& l) {
     for (const double x : l.x.ticks(6)) svg += text(l.x.px(x), bottom + 19, "middle", tick_text(x));
   for (size_t i = 0; i < l.plot.categories.size(); ++i) {
     const double x = l.x.px(double(i) + 0.5), y = bottom + 17;
-    const std::string turn = fmt::format(" transform=\"rotate(-35 {:.1f} {:.1f})\"", x, y);
+    const std::string turn =
+        fmt::format(" class=\"slanted\" transform=\"rotate(-35 {:.1f} {:.1f})\"", x, y);
     svg += text(x, y, l.slanted ? "end" : "middle", l.plot.categories[i], l.slanted ? turn : "");
   }
   if (!l.plot.x_label.empty())
     svg += text(l.x.to_px, l.height - 8, "end", l.plot.x_label, " class=\"axis\"");
-  if (!l.plot.y_label.empty()) svg += text(8, kTop, "start", l.plot.y_label, " class=\"axis\"");
+  if (!l.plot.y_label.empty())
+    svg += text(l.x.from_px - 46, kTop, "start", l.plot.y_label, " class=\"axis\"");
   return svg;
 }
 
@@ -153,7 +158,7 @@ std::string points(const Layout& l) {
 std::string bars(const Layout& l) {
   const double place = l.x.px(1) - l.x.px(0), base = l.y.px(std::clamp(0.0, l.y.low, l.y.high));
   const double wide = std::min(0.8 * place / double(l.series.size()), 46.0);
-  const bool room_for_figures = wide >= 22;
+  const bool room_for_figures = wide >= 26;
   const double most = std::max(std::abs(l.y.low), std::abs(l.y.high));
   const int digits = most >= 100 ? 0 : most >= 10 ? 1 : 2;
   std::string svg;
@@ -235,7 +240,7 @@ std::string drawing(const Layout& l) {
   }
 }
 
-// Name and colour of each series that has a name.
+// Name and colour of each series that has a name, where there is more than one to tell apart.
 std::vector<std::pair<std::string, size_t>> legend_of(const Layout& l) {
   std::vector<std::pair<std::string, size_t>> legend;
   size_t color = 0;
@@ -244,7 +249,7 @@ std::vector<std::pair<std::string, size_t>> legend_of(const Layout& l) {
     if (!series.name.empty()) legend.emplace_back(series.name, color_of(color));
     ++color;
   }
-  return legend;
+  return color > 1 ? legend : decltype(legend){};
 }
 
 std::string stand_alone_style() {
@@ -282,9 +287,9 @@ std::string svg_of(const Plot& plot, PlotSize size) {
   if (nothing_in(l)) return "";
   std::string legend;
   for (const auto& [name, color] : legend_of(l))
-    legend += fmt::format("<span class=\"s{}\">{}</span>", color, html_escape(name));
+    legend += fmt::format("<i class=\"s{}\">{}</i>", color, html_escape(name));
   return fmt::format(
-      "<figure class=\"plot\"><figcaption><b>{}</b>{}</figcaption>"
+      "<figure class=\"plot\"><figcaption><b>{}</b><span>{}</span></figcaption>"
       "<svg class=\"chart\" viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">{}</svg>"
       "</figure>",
       html_escape(plot.title), legend, l.width, l.height, html_escape(plot.title), drawing(l));

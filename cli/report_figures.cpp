@@ -15,7 +15,9 @@ namespace {
 std::string table_html(const ReportTable& table) {
   std::string html = "<div class=\"card\">";
   if (!table.title.empty()) html += "<h3>" + html_escape(table.title) + "</h3>";
-  html += "<div class=\"scroll\"><table><thead><tr>";
+  html += fmt::format(
+      "<div class=\"scroll\"><table class=\"figures\" style=\"--columns:{}\"><thead><tr>",
+      table.columns.size());
   for (const std::string& name : table.columns) html += "<th>" + html_escape(name) + "</th>";
   html += "</tr></thead><tbody>";
   for (const auto& row : table.rows) {

@@ -18,28 +18,6 @@ Image embeddable(const Image& image, int most_wide) {
   return resize_bilinear(image, {most_wide, std::max(1, int(std::lround(scale * image.height)))});
 }
 
-// Where the name of a box goes: the first of these places that stays in the picture and covers no
-// name that is there already; above the box if none does.
-PixelBox place_name(const PixelBox& box, float width, float height, const Image& picture,
-                    std::vector<PixelBox>& taken) {
-  const auto at = [&](float x, float y) { return PixelBox{x, y, x + width, y + height}; };
-  const auto free = [&](const PixelBox& place) {
-    const auto overlaps = [&](const PixelBox& name) {
-      return std::max(place.x0, name.x0) < std::min(place.x1, name.x1) &&
-             std::max(place.y0, name.y0) < std::min(place.y1, name.y1);
-    };
-    return place.x0 >= 0 && place.y0 >= 0 && place.x1 <= float(picture.width) &&
-           place.y1 <= float(picture.height) && std::none_of(taken.begin(), taken.end(), overlaps);
-  };
-  const float left = box.x0, right = box.x1 - width, above = box.y0 - height;
-  const std::vector<PixelBox> places{at(left, above),  at(right, above),
-                                     at(left, box.y1), at(right, box.y1),
-                                     at(left, box.y0), at(right, box.y1 - height)};
-  const auto found = std::find_if(places.begin(), places.end(), free);
-  taken.push_back(found == places.end() ? places.front() : *found);
-  return taken.back();
-}
-
 }  // namespace
 
 std::string css_color(Color c) { return fmt::format("rgb({} {} {})", c[0], c[1], c[2]); }
@@ -69,7 +47,7 @@ std::string boxes_svg(const Image& picture, const std::vector<ExampleBox>& boxes
         is_subject ? "" : " class=\"other\"", b.box.x0, b.box.y0, b.box.x1 - b.box.x0,
         b.box.y1 - b.box.y0, css_color(class_color(b.label)));
     const PixelBox place =
-        place_name(b.box, 0.64f * size * float(name.size()), 1.2f * size, picture, taken);
+        place_label(b.box, 0.64f * size * float(name.size()), 1.2f * size, picture.size(), taken);
     names += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{:.1f}\">{}</text>", place.x0,
                          place.y0 + 0.95f * size, size, html_escape(name));
   }

@@ -41,20 +41,23 @@ std::string drawn_panel(const Image& picture, const std::string& caption) {
   return panel_html(img_html(picture, caption), html_escape(caption));
 }
 
-// The truth, then what each stage has found; networks of one kind alone.
-std::string panels_of_kind(const Views& all, const std::string& kind) {
+// In one row the photograph, the truth, and what each stage has found; networks of one kind alone.
+std::string row_of_kind(const Views& all, const std::string& kind) {
   Views views;
   std::copy_if(all.begin(), all.end(), std::back_inserter(views),
                [&](const ReportSeen* view) { return view->example.kind == kind; });
+  if (views.empty()) return "";
   const auto true_view = std::find_if(views.begin(), views.end(), [](const ReportSeen* view) {
     return view->example.truth.has_value();
   });
-  std::string html;
-  if (true_view != views.end()) html += drawn_panel(*(*true_view)->example.truth, "true " + kind);
+  std::vector<std::string> panels{drawn_panel(views[0]->example.photograph, "photograph")};
+  if (true_view != views.end())
+    panels.push_back(drawn_panel(*(*true_view)->example.truth, "true " + kind));
   for (const ReportSeen* view : views)
-    html += drawn_panel(view->example.prediction,
-                        views.size() == 1 ? "predicted " + kind : view->stage);
-  return html;
+    panels.push_back(drawn_panel(view->example.prediction,
+                                 views.size() == 1 ? "predicted " + kind : view->stage));
+  return fmt::format("<div class=\"panels\" style=\"--columns:{}\">{}</div>",
+                     std::clamp<size_t>(panels.size(), 4, 6), fmt::join(panels, ""));
 }
 
 }  // namespace
@@ -67,10 +70,8 @@ std::string seen_section(const ReportData& data) {
   for (const Views& views : by_picture(data.seen)) {
     const SeenExample& first = views[0]->example;
     html += "<article class=\"card\"><div class=\"title\"><h3>Picture " +
-            html_escape(first.image_id) + "</h3>" + legend(views) + "</div><div class=\"panels\">";
-    html += drawn_panel(first.photograph, "photograph");
-    for (const char* kind : {"objects", "classes"}) html += panels_of_kind(views, kind);
-    html += "</div></article>";
+            html_escape(first.image_id) + "</h3>" + legend(views) + "</div>" +
+            row_of_kind(views, "objects") + row_of_kind(views, "classes") + "</article>";
   }
   return html + "</section>";
 }

@@ -75,7 +75,8 @@ figure { margin: 0; }
 .title h3::first-letter { text-transform: uppercase; }
 .title .note { margin: 0; }
 .panels { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 14px 12px; }
-.seen .panels { grid-template-columns: repeat(auto-fill, minmax(min(220px, 46%), 1fr)); }
+.seen .panels { grid-template-columns: repeat(var(--columns), minmax(0, 1fr)); }
+.seen .panels + .panels { margin-top: 14px; }
 .seen .title { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 16px;
   margin-bottom: 12px; }
 .chip { font-size: 13.5px; color: var(--soft); white-space: nowrap; }
@@ -103,6 +104,7 @@ th:first-child, td:first-child { text-align: left; padding-left: 2px; }
 th:last-child, td:last-child { padding-right: 2px; }
 th { font-size: 13px; font-weight: 600; color: var(--soft); }
 tbody tr:last-child td { border-bottom: 0; }
+table.figures { max-width: calc(var(--columns) * 220px); }
 td.bar { width: 45%; }
 td.bar i { display: block; height: 9px; border-radius: 5px; background: var(--accent);
   width: var(--w); min-width: 2px; }
@@ -110,11 +112,14 @@ td.bar i { display: block; height: 9px; border-radius: 5px; background: var(--ac
 .wrap td:first-child { color: var(--soft); white-space: nowrap; vertical-align: top; }
 
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr));
-  gap: 26px; }
-.plot figcaption { display: flex; flex-wrap: wrap; gap: 2px 14px; font-size: 13px;
-  color: var(--soft); margin-bottom: 4px; }
-.plot figcaption b { color: var(--ink); font-weight: 600; }
-.plot figcaption span::before { content: ""; display: inline-block; width: 14px; height: 3px;
+  gap: 18px; }
+section > .plots { margin-top: 18px; }
+.plots > .card { margin: 0; }
+.plot figcaption { font-size: 13px; color: var(--soft); margin-bottom: 6px; }
+.plot figcaption b { display: block; color: var(--ink); font-size: 15px; font-weight: 600; }
+.plot figcaption span { display: flex; flex-wrap: wrap; gap: 0 14px; min-height: 1.6em; }
+.plot figcaption i { font-style: normal; white-space: nowrap; }
+.plot figcaption i::before { content: ""; display: inline-block; width: 14px; height: 3px;
   border-radius: 2px; background: currentColor; margin-right: 6px; vertical-align: middle; }
 .chart { width: 100%; height: auto; display: block; }
 .chart text { font-size: 12px; fill: var(--soft); font-variant-numeric: tabular-nums; }
@@ -143,8 +148,10 @@ footer { color: var(--soft); font-size: 13.5px; padding: 44px 0 56px; }
 }
 @media (max-width: 620px) {
   main, header > div { padding: 0 16px; }
-  .panels { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .panels, .seen .panels { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .card { padding: 16px; }
+  .chart text { font-size: 17px; }
+  .chart .slanted, .chart .figure { font-size: 13px; }
 }
 @media (prefers-reduced-motion: reduce) { .stack img { animation: none !important; } }
 @media print { .card, .tile { break-inside: avoid; box-shadow: none; } }

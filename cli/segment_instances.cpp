@@ -81,13 +81,15 @@ std::set<int> draw_objects(Image& picture, const std::vector<SegmentedObject>& o
   std::set<int> labels;
   for (size_t i = objects.size(); i-- > 0;)
     draw_mask(picture, objects[i].mask, class_color(objects[i].label));
+  std::vector<LabelledBox> boxes;
   for (const SegmentedObject& object : objects) {
     const std::string& name = classes[size_t(object.label - 1)];
-    draw_labelled_box(picture, object.box,
-                      object.score < 0 ? name : fmt::format("{} {:.2f}", name, object.score),
-                      class_color(object.label));
+    boxes.push_back({object.box,
+                     object.score < 0 ? name : fmt::format("{} {:.2f}", name, object.score),
+                     class_color(object.label)});
     labels.insert(object.label);
   }
+  draw_labelled_boxes(picture, boxes);
   return labels;
 }
 

@@ -80,7 +80,24 @@ TEST_CASE("draw: boxes lie inside their edges and are clipped") {
       CHECK((at(image, x, y)[0] == 9) == (inside && !core));
     }
   draw_box(image, {-5, -5, 50, 50}, {1, 1, 1}, 2);
-  draw_labelled_box(image, {-5, -5, 50, 50}, "a very long name", {1, 1, 1});
+  draw_labelled_boxes(image, {{{-5, -5, 50, 50}, "a very long name", {1, 1, 1}}});
+}
+
+TEST_CASE("draw: labels lie above their boxes, and elsewhere where another label is") {
+  const ImageSize size{200, 160};
+  std::vector<PixelBox> taken;
+  CHECK(place_label({40, 60, 120, 100}, 30, 10, size, taken) == PixelBox{40, 50, 70, 60});
+  CHECK(place_label({40, 60, 120, 100}, 30, 10, size, taken) == PixelBox{90, 50, 120, 60});
+  CHECK(place_label({40, 60, 120, 100}, 30, 10, size, taken) == PixelBox{40, 100, 70, 110});
+  // At the upper edge there is no room above.
+  CHECK(place_label({0, 5, 35, 25}, 30, 10, size, taken) == PixelBox{0, 25, 30, 35});
+  CHECK(taken.size() == 4);
+  Image image = grey(200, 160, 0);
+  draw_labelled_boxes(
+      image, {{{40, 60, 120, 100}, "a", {255, 255, 255}}, {{40, 60, 121, 100}, "b", {200, 0, 0}}});
+  const ImageSize bar = label_size("a");
+  CHECK(at(image, 40, 60 - bar.height) == Color{255, 255, 255});
+  CHECK(at(image, 120, 60 - bar.height) == Color{200, 0, 0});
 }
 
 TEST_CASE("draw: letters") {

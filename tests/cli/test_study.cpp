@@ -128,7 +128,8 @@ TEST_CASE("study command: objects meet their truth, whichever classes the labels
     CHECK(table["rows"][0].size() == table["columns"].size());
     CHECK(study["columns"][0]["mean_iou"].get<double>() ==
           doctest::Approx(results(labels)["mean_box_iou"].get<double>()));
-    const Image sheet = read_image(out + "/sheet.jpg");
+    const std::string shown = results(out)["pictures"][0]["file"];
+    const Image sheet = read_image(out + "/" + shown);
     const Image without_photographs = read_image(out + "/sheet_plain.jpg");
     CHECK(sheet.height > 360);
     CHECK(without_photographs.size() == sheet.size());
