@@ -23,8 +23,9 @@ struct Options {
   std::vector<std::string> images;
   DataOptions data;
   double score = 0.7, data_score = 0.05, threshold = 0.5;
+  bool crf = false;
+  SemanticInferenceSpec inference;
   int examples = 12;
-  SemanticOptions semantic;
 };
 
 // What the two kinds of networks do each in their way.
@@ -60,7 +61,7 @@ class InstanceSegmenter : public Segmenter {
   }
 
   void segment(const Image& photograph) override {
-    found_ = bbam::segment(network_, photograph, session_.device, {o_.score, o_.threshold});
+    found_ = bbam::segment(network_, photograph, session_.device, {o_.score, o_.threshold, o_.crf});
   }
   void keep(const std::string& path, Image& picture) override {
     for (const SegmentedObject& object : found_) {
@@ -74,7 +75,8 @@ class InstanceSegmenter : public Segmenter {
   void write_files() override { write_results(o_.out + "/instances.json", results_); }
 
   void segment(const Dataset& dataset, std::vector<std::string>& problems) override {
-    results_ = segment_all(network_, dataset, session_, {o_.data_score, o_.threshold}, problems);
+    results_ =
+        segment_all(network_, dataset, session_, {o_.data_score, o_.threshold, o_.crf}, problems);
   }
   void evaluate(const Dataset& dataset, RunRecord& record) override {
     const InstanceScores scores = evaluate_instances(dataset, results_);
@@ -114,7 +116,7 @@ class SemanticSegmenter : public Segmenter {
   const std::vector<std::string>& classes() const override { return network_.card.classes; }
 
   void segment(const Image& photograph) override {
-    found_ = class_map_of(network_, photograph, session_.device, o_.semantic);
+    found_ = class_map_of(network_, photograph, session_.device, semantic());
   }
   void keep(const std::string& path, Image& picture) override {
     const std::vector<uint8_t>& pixels = found_.pixels;
@@ -127,7 +129,7 @@ class SemanticSegmenter : public Segmenter {
   }
 
   void segment(const Dataset& dataset, std::vector<std::string>& problems) override {
-    write_class_maps(network_, dataset, folder(), session_, o_.semantic, problems);
+    write_class_maps(network_, dataset, folder(), session_, semantic(), problems);
   }
   void evaluate(const Dataset& dataset, RunRecord& record) override {
     const SemanticScores scores = evaluate_semantic(dataset, folder());
@@ -151,6 +153,7 @@ class SemanticSegmenter : public Segmenter {
   }
 
  private:
+  SemanticOptions semantic() const { return {o_.inference, o_.crf}; }
   std::string folder() const { return o_.out + "/SegmentationClass"; }
 
   const Options& o_;
@@ -171,7 +174,7 @@ std::unique_ptr<Segmenter> segmenter_of(const Options& o, Session& session) {
     refuse({"score", "data-score", "threshold"}, o, session);
     return std::make_unique<SemanticSegmenter>(o, session);
   }
-  refuse({"scales", "flip", "crf"}, o, session);
+  refuse({"scales", "flip"}, o, session);
   return std::make_unique<InstanceSegmenter>(o, session);
 }
 
@@ -261,11 +264,13 @@ void add_options(Command& command, Options& o) {
       .option("--threshold", o.threshold, "objects: probability above which a pixel is in the mask")
       .between(0, 1);
   command
-      .option("--scales", o.semantic.inference.scales,
+      .option("--scales", o.inference.scales,
               "class maps: sizes of the photograph whose answers are averaged")
       .between(0.05, 8);
-  command.flag("--flip", o.semantic.inference.flip, "class maps: and those of its mirror image");
-  command.flag("--crf", o.semantic.crf, "class maps: refined by the dense CRF");
+  command.flag("--flip", o.inference.flip, "class maps: and those of its mirror image");
+  command.flag("--crf", o.crf,
+               "refines by a dense CRF: class maps, or the mask of each object, through a window "
+               "where it is small");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "cli/draw.h"
 #include "cli/photographs.h"
 #include "datasets/mask_metrics.h"
+#include "segmenters/instance_crf.h"
 #include "segmenters/paste_masks.h"
 
 namespace bbam {
@@ -20,15 +21,23 @@ std::vector<SegmentedObject> segment(LoadedMaskRcnn& network, const Image& photo
   const int64_t side = found.masks.dim(1);
   const FrameSize whole{.height = photograph.height, .width = photograph.width};
   std::vector<SegmentedObject> objects;
+  std::vector<Tensor> masks;
+  std::vector<Window> windows;
   for (size_t i = 0; i < scores.size(); ++i) {
     if (scores[i] <= options.score) continue;
     const Box<float> box = box_at(boxes.data(), int64_t(i));
     const Tensor cells = found.masks.rows(int64_t(i), int64_t(i) + 1).reshape({side, side});
-    const Tensor mask = pasted_above(paste_mask(cells, box, whole), options.threshold);
-    SegmentedObject object{{box.x0, box.y0, box.x1, box.y1}, int(labels[i]), scores[i], {}};
-    object.mask = Image(photograph.width, photograph.height, 1);
-    object.mask.pixels = mask.to_vector<uint8_t>();
-    objects.push_back(std::move(object));
+    masks.push_back(paste_mask(cells.to(device), box, whole));
+    windows.push_back(pasted_window(box, side, whole));
+    objects.push_back({{box.x0, box.y0, box.x1, box.y1}, int(labels[i]), scores[i], {}});
+  }
+  if (options.crf)
+    masks = refine_instances(
+        masks, windows, Tensor::from(photograph.pixels, {whole.height, whole.width, 3}, device));
+  for (size_t k = 0; k < objects.size(); ++k) {
+    objects[k].mask = Image(photograph.width, photograph.height, 1);
+    objects[k].mask.pixels =
+        pasted_above(masks[k], options.threshold).to(kCpu).to_vector<uint8_t>();
   }
   return objects;
 }

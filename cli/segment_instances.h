@@ -17,6 +17,7 @@ struct SegmentedObject {
 struct InstanceOptions {
   double score = 0.05;     // objects above it
   double threshold = 0.5;  // of a mask's probability
+  bool crf = false;        // METHOD B4's
 };
 
 // Best first.

@@ -18,7 +18,7 @@ constexpr int kRateBatch = 10;  // pictures of the batch that METHOD B5's rate i
 struct DeepLabRun {
   DataOptions data;
   LoopOptions loop;
-  std::string masks;
+  std::string masks, loss = "plain";
   DeepLabOptions network;
   int batch = 5, accumulate = kDeepLabAccumulation;
   double learning_rate = 2.5e-4, momentum = 0.9, weight_decay = 5e-4;
@@ -26,12 +26,18 @@ struct DeepLabRun {
   std::vector<double> crop_scales{0.5, 0.75, 1, 1.25, 1.5};
 };
 
+DeepLabSpec spec_of(const DeepLabRun& run, const Dataset& dataset) {
+  DeepLabSpec spec = deeplab_spec(run.network, int64_t(dataset.classes.size()));
+  spec.loss = run.loss == "balanced" ? DeepLabLoss::kBalanced : DeepLabLoss::kPlain;
+  return spec;
+}
+
 class DeepLabTrainee : public Trainee {
  public:
   DeepLabTrainee(const Dataset& dataset, const DeepLabRun& run, const Session& session)
       : dataset_(dataset), run_(run), seed_(session.seed),
         device_(session.device), card_{run.network, dataset.classes},
-        model_(deeplab_spec(run.network, int64_t(dataset.classes.size())), session.seed) {
+        model_(spec_of(run, dataset), session.seed) {
     if (!run.loop.init.empty()) load_trunk(model_, run.loop.init);
     move_to(model_, device_);
     optimizer_ = std::make_unique<Sgd>(
@@ -102,6 +108,11 @@ void add_training_options(Command& command, DeepLabRun& o) {
               "learning rate for a step of 10 crops; scaled by batch * accumulate / 10; 10 times "
               "that for the last layers' weights, 20 times for their biases")
       .between(0, 1e3);
+  command
+      .option("--loss", o.loss,
+              "cross entropy; plain: mean over labelled pixels; balanced: mean of background's and "
+              "of foreground's, as later papers train from pseudo labels")
+      .one_of({"plain", "balanced"});
   command.option("--momentum", o.momentum, "of SGD").between(0, 1);
   command.option("--weight-decay", o.weight_decay, "of all but the last layers' biases")
       .between(0, 1);

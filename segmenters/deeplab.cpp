@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "layers/elementwise.h"
-#include "layers/losses.h"
 #include "layers/resize.h"
 #include "layers/shape_ops.h"
 
@@ -31,10 +30,9 @@ Variable rescaled(const Variable& images, double scale) {
   return resize_bilinear(images, height, width, Corners::kHalfPixel);
 }
 
-Variable loss_of(const Variable& logits, const Tensor& labels) {
-  const int64_t height = logits.dim(1), width = logits.dim(2);
-  return cross_entropy(reshape(logits, {-1, logits.dim(3)}), resize_labels(labels, height, width),
-                       Reduction::kMean, kIgnoredLabel);
+Variable loss_of(const Variable& logits, const Tensor& labels, DeepLabLoss loss) {
+  return deeplab_loss(reshape(logits, {-1, logits.dim(3)}),
+                      resize_labels(labels, logits.dim(1), logits.dim(2)), loss);
 }
 
 }  // namespace
@@ -90,8 +88,8 @@ DeepLabLosses DeepLab::losses(const Variable& images, const Tensor& labels) {
   const Tensor on_host = labels.to(kCpu);
   DeepLabLosses losses;
   for (const Variable& logits : output.of_scale)
-    losses.of_scale.push_back(loss_of(logits, on_host));
-  losses.maximum = loss_of(output.maximum, on_host);
+    losses.of_scale.push_back(loss_of(logits, on_host, spec_.loss));
+  losses.maximum = loss_of(output.maximum, on_host, spec_.loss);
   return losses;
 }
 

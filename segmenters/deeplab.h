@@ -8,10 +8,9 @@
 #include <vector>
 
 #include "layers/resnet.h"
+#include "segmenters/deeplab_loss.h"
 
 namespace bbam {
-
-inline constexpr int64_t kIgnoredLabel = 255;
 
 // Norms are frozen by default: statistics and affine (METHOD B5). Batch norms, where asked for,
 // keep their statistics too.
@@ -20,6 +19,7 @@ struct DeepLabSpec {
   ResNetSpec resnet = {.depth = 101, .output_stride = 8, .ceil_mode_pool = true};
   std::vector<int> aspp_rates = {6, 12, 18, 24};
   std::vector<double> scales = {0.5, 0.75};  // beside 1; at least one
+  DeepLabLoss loss = DeepLabLoss::kPlain;    // in training
 };
 
 // The sum of 3x3 convolutions of different dilations [section 3.2].
@@ -55,8 +55,7 @@ class DeepLab : public Module {
   // half-pixel corners, both ways, by the ratio of the extents. DIFFERS: from 1.6 on PyTorch's
   // interpolate(scale_factor) takes the factor asked for, which an odd extent only comes near.
   MultiScaleLogits multi_scale_logits(const Variable& images);
-  // Cross entropies of all outputs against resized labels, each a mean over the pixels of the batch
-  // that are not ignored, 0 where there are none.
+  // Cross entropies of all outputs against resized labels (deeplab_loss).
   DeepLabLosses losses(const Variable& images, const Tensor& labels);
 
   // backbone.body.*, aspp.c0.*, ...

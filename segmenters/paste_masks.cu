@@ -90,6 +90,14 @@ Tensor paste_mask(const Tensor& probabilities, const Box<float>& box, FrameSize 
   return pasted;
 }
 
+Window pasted_window(const Box<float>& box, int64_t cells, FrameSize frame) {
+  check_box(box);
+  const Span rows = span_of(box.y0, box.y1, cells), columns = span_of(box.x0, box.x1, cells);
+  const auto within = [](int64_t at, int64_t extent) { return max_(int64_t(0), min_(at, extent)); };
+  return {within(rows.first, frame.height), within(rows.first + rows.count, frame.height),
+          within(columns.first, frame.width), within(columns.first + columns.count, frame.width)};
+}
+
 Tensor pasted_above(const Tensor& pasted, double threshold) {
   check_shape(pasted, {-1, -1}, "pasted_above");
   Tensor mask = Tensor::empty(pasted.shape(), DType::kU8, pasted.device());

@@ -2,6 +2,7 @@
 // rules are those of maskrcnn-benchmark's Masker with padding 1].
 #pragma once
 #include "detectors/boxes.h"
+#include "layers/window.h"
 
 namespace bbam {
 
@@ -19,6 +20,10 @@ namespace bbam {
 //
 // Throws Error for wrong shapes or types, and a box that is not finite or beyond a million pixels.
 Tensor paste_mask(const Tensor& probabilities, const Box<float>& box, FrameSize frame);
+
+// The pixels of the frame that paste_mask resizes a mask of cells x cells to, its border included;
+// empty where the box is outside. Throws Error for a box as paste_mask does.
+Window pasted_window(const Box<float>& box, int64_t cells, FrameSize frame);
 
 // (height, width) u8: 1 where a pasted mask is above the threshold.
 Tensor pasted_above(const Tensor& pasted, double threshold = 0.5);

@@ -65,6 +65,20 @@ TEST_CASE("train deeplab: what its masks are decides what it learns") {
   CHECK(is_error(f.train("truth", {"--resume", "--masks", "boxes"}), "masks"));
 }
 
+TEST_CASE("train deeplab: --loss balanced learns otherwise, and makes the same kind of file") {
+  const Fixture f;
+  REQUIRE(f.train("plain").status == 0);
+  REQUIRE(f.train("named", {"--loss", "plain"}).status == 0);
+  REQUIRE(f.train("balanced", {"--loss", "balanced"}).status == 0);
+  CHECK(f.bytes("plain") == f.bytes("named"));
+  CHECK(f.bytes("plain") != f.bytes("balanced"));
+  CHECK(load_deeplab(f.folder.path("balanced/deeplab.safetensors"), kCpu).card.classes ==
+        shape_classes());
+  CHECK(is_error(f.train("plain", {"--resume", "--loss", "balanced"}),
+                 "loss 'plain', not 'balanced'"));
+  CHECK(is_error(f.train("none", {"--loss", "focal"}), "--loss"));
+}
+
 TEST_CASE("train deeplab: the network is read back whole; other files are refused by name") {
   const Fixture f;
   REQUIRE(f.train("run", {"--aspp-rates", "2,3", "--network-scales", "0.5"}).status == 0);

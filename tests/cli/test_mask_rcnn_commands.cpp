@@ -174,8 +174,34 @@ TEST_CASE("segment: photographs, one of them bad; a detector has no masks") {
   CHECK(is_error(run_command({"segment", "--weights", detector, picture, "--out", out}),
                  "detector without masks"));
   CHECK(is_error(
-      run_command({"segment", "--weights", f.weights("run"), picture, "--out", out, "--crf"}),
-      "--crf: is not"));
+      run_command({"segment", "--weights", f.weights("run"), picture, "--out", out, "--flip"}),
+      "--flip: is not"));
   // A Mask R-CNN is a detector too.
   CHECK(run_command({"detect", "--weights", f.weights("run"), picture}).status == 0);
+}
+
+TEST_CASE("segment: METHOD B4, the masks refined by the CRF") {
+  const Fixture f;
+  REQUIRE(f.train("run").status == 0);
+  const std::string picture = f.data + "/JPEGImages/000005.jpg";
+  const auto masks_of = [&](const std::string& out, const std::vector<std::string>& more) {
+    REQUIRE(run_command(test::with({"segment", "--weights", f.weights("run"), picture, "--out",
+                                    f.folder.path(out), "--score", "0.1"},
+                                   more))
+                .status == 0);
+    return read_detections(f.folder.path(out + "/instances.json"));
+  };
+  const auto plain = masks_of("plain", {}), refined = masks_of("crf", {"--crf"});
+  LoadedMaskRcnn network = load_mask_rcnn(f.weights("run"), kCpu);
+  const auto expected = segment(network, read_image(picture), kCpu, {.score = 0.1, .crf = true});
+  REQUIRE(!plain.empty());
+  REQUIRE(refined.size() == plain.size());
+  REQUIRE(refined.size() == expected.size());
+  size_t changed = 0;
+  for (size_t i = 0; i < refined.size(); ++i) {
+    CHECK(refined[i].box == plain[i].box);
+    CHECK(refined[i].mask == rle_encode(equal_to(expected[i].mask, 1)));
+    changed += refined[i].mask != plain[i].mask;
+  }
+  CHECK(changed > 0);
 }

@@ -227,6 +227,84 @@ TEST_CASE("deeplab: METHOD B5, cross entropy of each output at its own size, voi
   CHECK(model.losses(images, nothing).total().value().scalar() == 0);
 }
 
+namespace {
+
+// -log softmax of row p at its label.
+double entropy_of_row(const std::vector<double>& logits, size_t classes, size_t p, int64_t label) {
+  double sum = 0;
+  for (size_t c = 0; c < classes; ++c) sum += std::exp(logits[p * classes + c]);
+  return std::log(sum) - logits[p * classes + size_t(label)];
+}
+
+// METHOD B5, weakly supervised variants: each kind of pixels by itself.
+double balanced_oracle(const std::vector<double>& logits, size_t classes,
+                       const std::vector<int64_t>& labels) {
+  double sums[2] = {}, counts[2] = {};
+  for (size_t p = 0; p < labels.size(); ++p) {
+    if (labels[p] == 255) continue;
+    sums[labels[p] > 0] += entropy_of_row(logits, classes, p, labels[p]);
+    counts[labels[p] > 0] += 1;
+  }
+  double loss = 0;
+  for (const int kind : {0, 1})
+    if (counts[kind] > 0) loss += sums[kind] / counts[kind] / 2;
+  return loss;
+}
+
+Example balanced_example(const char* what, Shape shape, const std::vector<int64_t>& labels) {
+  const Tensor kinds = Tensor::from(labels, {int64_t(labels.size())});
+  const auto classes = size_t(shape[1]);
+  return {
+      .what = what,
+      .inputs = {random_tensor(shape, 75, -2, 2)},
+      .op =
+          [kinds](const std::vector<Variable>& v) {
+            return deeplab_loss(v[0], kinds, DeepLabLoss::kBalanced);
+          },
+      .oracle =
+          [=](const std::vector<Tensor>& in) {
+            return std::vector<double>{balanced_oracle(in[0].to_vector<double>(), classes, labels)};
+          },
+      .shape = Shape{}};
+}
+
+}  // namespace
+
+TEST_CASE("op deeplab_loss balanced") {
+  std::vector<int64_t> many;
+  const Random random(76);
+  for (uint64_t i = 0; i < 301; ++i)
+    many.push_back(random.below(i, 5) == 0 ? 255
+                                           : std::max<int64_t>(0, random.below(i + 999, 9) - 4));
+  run({.op = "deeplab_loss",
+       .examples = {balanced_example("odd", {301, 5}, many),
+                    balanced_example("one of each", {3, 2}, {1, 255, 0}),
+                    balanced_example("no foreground", {4, 3}, {0, 0, 255, 0}),
+                    balanced_example("no background", {3, 4}, {3, 1, 255}),
+                    balanced_example("nothing labelled", {2, 3}, {255, 255}),
+                    balanced_example("no pixels", {0, 3}, {})}});
+}
+
+TEST_CASE("deeplab: METHOD B5, balanced cross entropy of background and foreground") {
+  const OneThread one_thread;
+  DeepLabSpec spec = tiny_deeplab_spec();
+  spec.loss = DeepLabLoss::kBalanced;
+  DeepLab model(spec, 7);
+  enlarge_aspp(model);
+  const NoGrad constant;
+  const Tensor images = picture({2, 67, 45, 3}), labels = label_map({2, 67, 45}, 4);
+  const MultiScaleLogits output = model.multi_scale_logits(images);
+  const DeepLabLosses losses = model.losses(images, labels);
+  const auto expected = [&](const Variable& logits) {
+    return balanced_oracle(
+        logits.value().cast(DType::kF64).to_vector<double>(), 4,
+        resize_labels(labels, logits.dim(1), logits.dim(2)).to_vector<int64_t>());
+  };
+  for (size_t k = 0; k < 3; ++k)
+    CHECK(losses.of_scale[k].value().scalar() == close_to(expected(output.of_scale[k]), 1e-5));
+  CHECK(losses.maximum.value().scalar() == close_to(expected(output.maximum), 1e-5));
+}
+
 TEST_CASE("deeplab: labels are resized by the pixel under the middle of each cell") {
   const Tensor labels = label_map({2, 5, 8}, 20);
   const auto value = labels.to_vector<uint8_t>();
