@@ -189,6 +189,14 @@ std::map<std::string, std::string> to_metadata(const DetectorCard& card) {
   return {{kCardKey, to_json(card).dump()}, {kLayoutKey, kLayoutOhwi}};
 }
 
+std::string first_difference(const DetectorCard& found, const DetectorCard& expected) {
+  const json a = to_json(found), b = to_json(expected);
+  for (const auto& [name, value] : b.items())
+    if (a.value(name, json()) != value)
+      return name + " " + a.value(name, json()).dump() + ", not " + value.dump();
+  return "";
+}
+
 DetectorCard card_of(const std::map<std::string, std::string>& metadata, const std::string& path) {
   const auto found = metadata.find(kCardKey);
   check(found != metadata.end(), path, ": is not a detector of this program (no '", kCardKey,

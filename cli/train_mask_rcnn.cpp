@@ -38,8 +38,9 @@ void load_first_weights(MaskRcnn& model, const DetectorCard& card, const std::st
   check(found.classes == card.classes, path, ": was trained on other classes");
   found.short_side = card.short_side;
   found.long_side = card.long_side;
-  check(to_metadata(found) == to_metadata(card), path,
-        ": is a detector of another architecture; give its options, --anchor-sizes among them");
+  const std::string difference = first_difference(found, card);
+  check(difference.empty(), path, ": is a detector of another architecture, ", difference,
+        "; give its options");
   check_finite(file.tensors, path);
   load_tensors(model.detector(), in_ohwi(std::move(file.tensors), file.metadata), path);
 }

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "attribution/explained_faster_rcnn.h"
+#include "attribution/explain.h"
 #include "attribution/faithfulness.h"
 #include "cli/draw.h"
 #include "cli/explain.h"
@@ -49,7 +49,8 @@ TEST_CASE("faithfulness command: the areas and hits are those of the stored maps
   const json objects = fixture.result()["objects"];
   REQUIRE(!objects.empty());
   LoadedDetector loaded = load_detector(fixture.weights, kCpu);
-  ExplainedFasterRcnn detector(*loaded.model);
+  const std::unique_ptr<ExplainedDetector> explained = explain(*loaded.model);
+  ExplainedDetector& detector = *explained;
   PositiveSpec spec = BbamOptions::authors().positives;
   spec.proposals = 60;
   spec.iou_thresholds = {0.5};

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "attribution/explained_faster_rcnn.h"
+#include "attribution/explain.h"
 #include "attribution/gradient_maps.h"
 #include "attribution/head_analysis.h"
 #include "cli/explain.h"
@@ -41,7 +41,8 @@ TEST_CASE("proposal-gradients: figure 8, METHOD A13, the figures are those of si
   REQUIRE(result.status == 0);
   const json found = fixture.result();
   LoadedDetector loaded = load_detector(fixture.weights, kCpu);
-  ExplainedFasterRcnn detector(*loaded.model);
+  const std::unique_ptr<ExplainedDetector> explained = explain(*loaded.model);
+  ExplainedDetector& detector = *explained;
   PositiveSpec spec = BbamOptions::authors().positives;
   spec.proposals = 60;
   spec.iou_thresholds = {0.5};
