@@ -43,8 +43,11 @@ Protocol small_photographs() {
       std::string("--steps 1200 --warmup 200 --short-sides 160,192,224 --long-side 373") + sizes);
   p.train_pictures = words_of("--pictures 150");
   p.val_pictures = words_of("--pictures 100");
-  p.proposals = words_of("--short-side 192 --long-side 320 --most 30");
-  p.solver = words_of("--iterations 60 --learning-rate 0.06 --snapshots 1,20");
+  // The detector knows the training pictures: there, smaller ones do.
+  p.labels_input = words_of("--short-side 160 --long-side 267");
+  p.studies_input = words_of("--short-side 224 --long-side 373");
+  p.most_positives = 30;
+  p.solver = words_of("--iterations 40 --learning-rate 0.1 --snapshots 1,15");
   p.instances = words_of(
       "--anchor-sizes 16,32,64,128,256 --batch 2 --lr 0.02 --steps 300 --warmup 50 "
       "--rois-per-image 64 --mask-width 128 --checkpoint-every 100 --short-sides 160,192,224 "
@@ -54,6 +57,8 @@ Protocol small_photographs() {
       "--batch 4 --accumulate 1 --lr 0.0025 --steps 300 --crop 161 "
       "--crop-scales 0.25,0.375,0.5,0.625,0.75 --checkpoint-every 100");
   p.classes_test = words_of("--scales 0.5 --crf");
+  p.studied_objects = 30;
+  p.lambdas = {0.001, 0.007, 0.020};
   p.noises = {-0.2, 0, 0.2};
   return p;
 }
@@ -70,7 +75,7 @@ Protocol small_generated() {
   p.detector = words_of(detector + " --steps 1500 --lr 0.05 --warmup 150");
   p.noise_detector = p.detector;
   p.train_pictures = words_of("--pictures 150");
-  p.proposals = words_of("--most 40");
+  p.most_positives = 40;
   p.solver = words_of("--iterations 100 --learning-rate 0.04 --snapshots 1,30");
   p.instances = words_of(detector + " --steps 300 --lr 0.05 --warmup 50 --mask-width 64");
   p.classes =

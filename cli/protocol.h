@@ -16,7 +16,8 @@ struct Protocol {
   std::string name;
   Arguments detector, noise_detector;  // the latter for figure 7(a), where each noise has its own
   Arguments train_pictures, val_pictures;
-  Arguments proposals;                   // of maps by any method: input and positives
+  Arguments labels_input, studies_input;  // of maps: --short-side and --long-side
+  int most_positives = 100;
   Arguments solver;                      // of pseudo-label --method bbam
   Arguments instances, instances_input;  // of train mask-rcnn
   Arguments classes, classes_test;       // of train deeplab, and of segment with it

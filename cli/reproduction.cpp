@@ -76,6 +76,10 @@ Arguments Reproduction::val_data() const {
   return data;
 }
 
+Arguments Reproduction::most_positives() const {
+  return {"--most", std::to_string(protocol_.most_positives)};
+}
+
 std::string Reproduction::weights(const std::string& stage, const std::string& network) const {
   return stages_.path(stage + "/" + network + ".safetensors");
 }
@@ -102,8 +106,8 @@ std::string Reproduction::noisy_detector(double noise) {
 std::string Reproduction::label(const std::string& name, const std::string& detector,
                                 const Arguments& more, double noise) {
   stages_.run(name, Arguments{"pseudo-label", "--weights", weights(detector, "detector")} +
-                        train_data(noise) + protocol_.train_pictures + protocol_.proposals +
-                        words_of(kThresholds) + protocol_.solver + more);
+                        train_data(noise) + protocol_.train_pictures + protocol_.labels_input +
+                        most_positives() + words_of(kThresholds) + protocol_.solver + more);
   return name;
 }
 
@@ -172,7 +176,7 @@ std::string Reproduction::studied_maps(const std::string& variant, const Argumen
   const std::string name = "maps-" + variant, objects = std::to_string(protocol_.studied_objects);
   stages_.run(name,
               Arguments{"pseudo-label", "--weights", weights(detector(), "detector")} + val_data() +
-                  protocol_.proposals + words_of(kThresholds) +
+                  protocol_.studies_input + most_positives() + words_of(kThresholds) +
                   Arguments{"--objects", objects, "--objects-seed", "1", "--examples", objects} +
                   more);
   return name;
@@ -187,7 +191,7 @@ std::string Reproduction::study(const std::string& variant, const Arguments& mor
 std::string Reproduction::proposal_gradients() {
   const std::string name = "proposal-gradients";
   stages_.run(name, Arguments{"proposal-gradients", "--weights", weights(detector(), "detector")} +
-                        val_data() + protocol_.proposals +
+                        val_data() + protocol_.studies_input + most_positives() +
                         Arguments{"--objects", std::to_string(protocol_.studied_objects)});
   return name;
 }

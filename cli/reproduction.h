@@ -77,6 +77,7 @@ class Reproduction {
                     double noise);
   Arguments train_data(double noise) const;
   Arguments val_data() const;
+  Arguments most_positives() const;
   Arguments first_weights(const std::string& detector) const;
   std::string weights(const std::string& stage, const std::string& network) const;
 

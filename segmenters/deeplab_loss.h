@@ -10,9 +10,9 @@ inline constexpr int64_t kIgnoredLabel = 255;
 enum class DeepLabLoss {
   kPlain,  // mean over all labelled pixels
   // Half the mean over those labelled background, half the mean over those of all other classes
-  // together, each over the pixels of the whole batch: so the public CLIMS does, which names the
-  // authors of AdvCAM and RIB, who say that theirs is similar to DSRG's. DIFFERS from DSRG, which
-  // takes both means image by image and does not halve their sum.
+  // together, each over the pixels of the whole batch, as the public CLIMS does. AdvCAM's authors
+  // say of theirs that it is similar to DSRG's. DIFFERS from DSRG, which takes both means image by
+  // image and does not halve their sum.
   kBalanced,
 };
 

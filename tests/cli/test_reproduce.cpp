@@ -22,17 +22,16 @@ Protocol tiny_protocol() {
   const std::string trunk =
       " --depth 18 --stem-width 8 --norm group --steps 2 --checkpoint-every 0 --batch 1";
   // As test::write_disc_detector has them.
-  const std::string detector =
-      trunk +
-      " --freeze-stages 0 --fpn-channels 8 --head-width 16 --anchor-sizes 16,32,64,96,128 "
-      "--test-proposals 16 --short-sides 64 --long-side 96";
+  const std::string detector = trunk +
+                               " --fpn-channels 8 --head-width 16 --anchor-sizes 16,32,64,96,128 "
+                               "--test-proposals 16 --short-sides 64 --long-side 96";
   Protocol p;
   p.name = "tiny";
   p.detector = p.noise_detector = words_of(detector);
   p.train_pictures = words_of("--pictures 2");
   p.val_pictures = words_of("--pictures 2");
-  p.proposals = words_of("--proposals 20 --positive-iou 0.1");
-  p.solver = words_of("--iterations 2 --snapshots 1 --stride 6 --no-scale-stride");
+  p.most_positives = 10;
+  p.solver = words_of("--iterations 2 --snapshots 1 --proposals 20 --positive-iou 0.5");
   p.instances = words_of(detector + " --mask-width 8 --mask-convs 1");
   p.classes = words_of(trunk + " --crop 65 --accumulate 1");
   p.studied_objects = 3;
