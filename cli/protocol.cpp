@@ -79,7 +79,7 @@ Protocol small_generated() {
   p.solver = words_of("--iterations 100 --learning-rate 0.04 --snapshots 1,30");
   p.instances = words_of(detector + " --steps 300 --lr 0.05 --warmup 50 --mask-width 64");
   p.classes =
-      words_of(std::string(trunk) + " --batch 4 --accumulate 1 --lr 0.02 --steps 400 --crop 129");
+      words_of(std::string(trunk) + " --batch 4 --accumulate 1 --lr 0.003 --steps 800 --crop 129");
   p.classes_test = words_of("--crf");
   return p;
 }
