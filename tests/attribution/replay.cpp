@@ -203,7 +203,8 @@ class Solve {
     return sum;
   }
 
-  // Equations 1 to 3; the authors halve both terms and average over the offsets.
+  // Equations 1 to 3; the authors halve both terms and average over the offsets. Also of a head
+  // that is left out.
   ReplayTerms terms(const std::vector<double>& mask) const {
     ReplayTerms sum;
     // The paper's M is never below 0, where |M| = M; the authors' |M| has slope 0 at 0.
@@ -215,10 +216,9 @@ class Solve {
         for (size_t i = 0; i < size_t(kInputs); ++i) x[i] += mask[cell] * columns_[cell][r][i];
       const Answer now = answer(x, spec_.gain), &then = positives_[r].target;
       const double share = 1 / double(positives_.size());
-      if (spec_.class_head)
-        sum.cls += share * (spec_.authors ? 0.5 : 1) *
-                   std::abs(now.probability[label_] - then.probability[label_]);
-      for (int64_t t = 4 * label_; spec_.box_head && t < 4 * label_ + 4; ++t)
+      sum.cls += share * (spec_.authors ? 0.5 : 1) *
+                 std::abs(now.probability[label_] - then.probability[label_]);
+      for (int64_t t = 4 * label_; t < 4 * label_ + 4; ++t)
         sum.box += share * (spec_.authors ? 0.125 : 1) * std::abs(now.deltas[t] - then.deltas[t]);
     }
     return sum;
@@ -227,7 +227,7 @@ class Solve {
   std::vector<double> gradient(std::vector<double> mask) const {
     const auto total = [&] {
       const ReplayTerms t = terms(mask);
-      return t.area + t.tv + t.cls + t.box;
+      return t.area + t.tv + (spec_.class_head ? t.cls : 0) + (spec_.box_head ? t.box : 0);
     };
     const double h = 1e-6;
     std::vector<double> g;
