@@ -99,6 +99,15 @@ void name_stages(std::vector<Item>& items, Title&& title) {
     if (count[title(item)] > 1 && !item.stage.empty()) title(item) += ": " + item.stage;
 }
 
+// In the order of the stages that the run names; behind them the others as they are.
+template <class Item>
+void put_first(std::vector<Item>& items, const std::vector<std::string>& stages) {
+  std::stable_sort(items.begin(), items.end(), [&](const Item& a, const Item& b) {
+    return std::find(stages.begin(), stages.end(), a.stage) <
+           std::find(stages.begin(), stages.end(), b.stage);
+  });
+}
+
 // `stage` is the folder's name below the run, "" for the run itself.
 void read_record(const fs::path& path, const std::string& stage, ReportData& data) {
   if (!fs::exists(path)) return;
@@ -108,6 +117,8 @@ void read_record(const fs::path& path, const std::string& stage, ReportData& dat
     for (const auto& [name, seconds] : stages.items())
       data.seconds.emplace_back(stage.empty() ? name : stage + ": " + name, seconds);
     if (record.contains("results")) {
+      if (stage.empty())
+        data.results_of = record["results"].value("results_of", std::vector<std::string>());
       read_tables(record["results"], stage, data);
       read_plots(record["results"], path, stage, data);
       read_pictures(record["results"], path, stage, data);
@@ -155,6 +166,10 @@ std::vector<fs::path> in_order_of_making(std::vector<fs::path> folders) {
 
 void read_examples(const fs::path& folder, ReportData& data) {
   for (const fs::path& place : folders_in(folder)) try {
+      if (data.examples.size() >= kMostExamples) {
+        ++data.examples_left_out;
+        continue;
+      }
       data.examples.push_back(read_example(place.string(), data.problems));
     } catch (const Error& error) {
       data.problems.push_back(join(error.what(), "; left out"));
@@ -190,6 +205,8 @@ ReportData read_report_data(const std::string& folder) {
   name_stages(data.tables, [](ReportTable& table) -> std::string& { return table.title; });
   name_stages(data.plots, [](ReportPlot& shown) -> std::string& { return shown.plot.title; });
   name_stages(data.pictures, [](ReportPicture& shown) -> std::string& { return shown.title; });
+  put_first(data.tables, data.results_of);
+  put_first(data.plots, data.results_of);
   const bool empty =
       data.facts.empty() && data.logs.empty() && data.examples.empty() && data.seen.empty();
   check(!empty, folder, ": holds no run.json, log.csv, objects/ or examples/ that could be shown",

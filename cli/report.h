@@ -6,6 +6,8 @@
 //                          headline: [{value, label}]
 //                          plots:    [...], as cli/plot.h writes them
 //                          pictures: [{file, title}], JPEG or PNG below the folder of that run.json
+//                          results_of: [...], only in the whole run's: stages whose tables come
+//                                    first, in this order; those of the others are folded away
 //   log.csv, */log.csv   the training log: column step, and a column for each loss
 //   objects/ID/, */objects/ID/     examples of objects (cli/example.h)
 //   examples/ID/, */examples/ID/   examples of segmenters (cli/seen_example.h)
@@ -41,15 +43,19 @@ struct ReportSeen {
   std::string stage;
 };
 
+inline constexpr size_t kMostExamples = 24;  // that a page shows of objects
+
 struct ReportData {
   std::string title = "From boxes to masks";
+  std::vector<std::string> results_of;                        // stages; none: of all alike
   std::vector<std::pair<std::string, std::string>> headline;  // value, what it is
   std::vector<ReportTable> tables;
   std::vector<ReportPlot> plots;
   std::vector<ReportPicture> pictures;
   std::vector<std::pair<std::string, double>> seconds;    // per stage
   std::vector<std::pair<std::string, NumberTable>> logs;  // of training, by what was trained
-  std::vector<Example> examples;
+  std::vector<Example> examples;                          // the first kMostExamples
+  size_t examples_left_out = 0;
   std::vector<ReportSeen> seen;
   std::vector<std::pair<std::string, std::string>> facts;  // how it was made
   std::vector<std::pair<std::string, std::string>> settings;

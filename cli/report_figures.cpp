@@ -12,6 +12,8 @@
 namespace bbam {
 namespace {
 
+constexpr size_t kMostCurves = 4;  // of trainings that are not folded away
+
 std::string table_html(const ReportTable& table) {
   std::string html = "<div class=\"card\">";
   if (!table.title.empty()) html += "<h3>" + html_escape(table.title) + "</h3>";
@@ -50,22 +52,56 @@ std::string pairs_table(const std::vector<std::pair<std::string, std::string>>& 
   return html + "</tbody></table></div>";
 }
 
+bool is_result(const ReportData& data, const std::string& stage) {
+  const auto& stages = data.results_of;
+  return stages.empty() || std::find(stages.begin(), stages.end(), stage) != stages.end();
+}
+
+std::string folded(const std::string& summary, const std::string& html) {
+  return "<details><summary>" + summary + "</summary>" + html + "</details>";
+}
+
+std::string curves_card(const std::string& title, const NumberTable& log) {
+  const std::vector<double> steps = log.column("step");
+  std::vector<Series> total, parts;
+  for (const std::string& name : log.columns) {
+    if (name == "step" || name == "rate" || name == "seconds") continue;
+    const std::vector<double> values = log.column(name);
+    auto& chart = name == "total" ? total : parts;
+    if (name == "total") chart.push_back({name, steps, values, true});
+    chart.push_back({name, steps, smoothed(values)});
+  }
+  return "<div class=\"card\"><div class=\"plots\">" +
+         svg_of({.title = title, .x_label = "step", .series = total}) +
+         svg_of(
+             {.title = "Its terms, smoothed", .x_label = "step", .series = parts, .log_y = true}) +
+         "</div></div>";
+}
+
 }  // namespace
 
 std::string results_section(const ReportData& data) {
   std::string html = "<section><h2>Results</h2>";
   if (data.tables.empty())
     html += "<p class=\"note\">No table of results was found in this folder.</p>";
-  for (const ReportTable& table : data.tables) html += table_html(table);
+  std::string others;
+  for (const ReportTable& table : data.tables)
+    (is_result(data, table.stage) ? html : others) += table_html(table);
+  if (!others.empty()) html += folded("Tables of the runs that these rest on", others);
   return html + "</section>";
 }
 
 std::string plots_section(const ReportData& data) {
   if (data.plots.empty()) return "";
-  std::string html = "<section><h2>Plots</h2><div class=\"plots\">";
+  std::string plots, others;
   for (const ReportPlot& shown : data.plots)
-    html += "<div class=\"card\">" + svg_of(shown.plot) + "</div>";
-  return html + "</div></section>";
+    (is_result(data, shown.stage) ? plots : others) +=
+        "<div class=\"card\">" + svg_of(shown.plot) + "</div>";
+  std::string html = "<section><h2>Plots</h2><div class=\"plots\">" + plots + "</div>";
+  if (!others.empty())
+    html +=
+        folded("Plots of the runs that these rest on", "<div class=\"plots\">" + others + "</div>");
+  return html + "</section>";
 }
 
 std::string pictures_section(const ReportData& data) {
@@ -81,23 +117,14 @@ std::string training_section(const ReportData& data) {
   std::string html = "<section><h2>Training</h2>";
   if (data.logs.empty())
     return html + "<p class=\"note\">No training log was found in this folder.</p></section>";
-  for (const auto& [what, log] : data.logs) {
-    const std::vector<double> steps = log.column("step");
-    const std::string of = data.logs.size() > 1 ? " (" + what + ")" : "";
-    std::vector<Series> total, parts;
-    for (const std::string& name : log.columns) {
-      if (name == "step" || name == "rate" || name == "seconds") continue;
-      const std::vector<double> values = log.column(name);
-      auto& chart = name == "total" ? total : parts;
-      if (name == "total") chart.push_back({name, steps, values, true});
-      chart.push_back({name, steps, smoothed(values)});
-    }
-    html += "<div class=\"card\"><div class=\"plots\">";
-    html += svg_of({.title = "Loss" + of, .x_label = "step", .series = total});
-    html +=
-        svg_of({.title = "Its terms, smoothed", .x_label = "step", .series = parts, .log_y = true});
-    html += "</div></div>";
+  std::string first, others;
+  for (size_t i = 0; i < data.logs.size(); ++i) {
+    const auto& [what, log] = data.logs[i];
+    (i < kMostCurves ? first : others) +=
+        curves_card(data.logs.size() > 1 ? "Loss (" + what + ")" : "Loss", log);
   }
+  html += first;
+  if (!others.empty()) html += folded("The other trainings", others);
   return html + "</section>";
 }
 

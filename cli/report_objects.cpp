@@ -155,6 +155,8 @@ std::string objects_section(const ReportData& data) {
       "Colours are relative to the highest value of each map."
       "</p><div class=\"heatbar\">not needed <i></i> needed</div>";
   for (const Example& e : data.examples) html += object_card(e);
+  if (data.examples_left_out > 0)
+    html += fmt::format("<p class=\"note\">The folder has {} more.</p>", data.examples_left_out);
   return html + "</section>";
 }
 

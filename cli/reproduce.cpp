@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 
 #include "cli/commands.h"
@@ -11,7 +10,6 @@
 #include "cli/run_record.h"
 #include "tensor/check.h"
 #include "tensor/files.h"
-#include "tensor/profile.h"
 
 namespace bbam {
 namespace {
@@ -67,6 +65,26 @@ void write(const Experiment& experiment, const Outcome& outcome, const std::stri
   record.write(folder + "/run.json");
 }
 
+// Of all experiments that the folder holds, whichever command has made them.
+void summarise(const Reproduction& runs, json& results) {
+  results["scale"] = runs.protocol().name;
+  results["results_of"] = json::array();
+  int64_t claims = 0, hold = 0;
+  for (const Experiment& experiment : experiments()) {
+    if (!std::filesystem::exists(runs.path(experiment.name + "/run.json"))) continue;
+    results["results_of"].push_back(experiment.name);
+    const json found = runs.results(experiment.name)["claims"];
+    claims += int64_t(found.size());
+    hold += std::count_if(found.begin(), found.end(),
+                          [](const json& claim) { return claim["holds"].get<bool>(); });
+  }
+  results["headline"] = {
+      {{"value", fmt::format("{} of {}", hold, claims)},
+       {"label", "orderings of the paper that hold here"}},
+      {{"value", std::to_string(results["results_of"].size())},
+       {"label", "of its tables and figures, at the scale: " + runs.protocol().name}}};
+}
+
 // What everything in the folder hangs on; which tables are asked for is not part of it.
 Settings settings_of(const ReproduceOptions& o, const Session& session) {
   Settings settings = decisive_settings(session);
@@ -85,12 +103,9 @@ void reproduce(const ReproduceOptions& o, Session& session) {
   for (const Experiment* experiment : chosen(o.names)) {
     session.out << fmt::format("\n== {}: {} ==\n", experiment->name, experiment->what);
     RunRecord record(session);
-    const double start_s = profile::now_s();
-    const Outcome outcome = experiment->run(runs);
-    whole.add_seconds(experiment->name, profile::now_s() - start_s);
-    write(*experiment, outcome, o.out + "/" + experiment->name, record, session);
+    write(*experiment, experiment->run(runs), o.out + "/" + experiment->name, record, session);
   }
-  whole.results()["scale"] = runs.protocol().name;
+  summarise(runs, whole.results());
   whole.write(o.out + "/run.json");
   const std::string page = o.out + "/report.html";
   for (const std::string& problem : write_report(o.out, page)) session.warn(problem);

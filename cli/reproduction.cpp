@@ -136,17 +136,29 @@ Arguments Reproduction::first_weights(const std::string& detector) const {
   return {"--init", options_.init};
 }
 
+// Pictures for the page, of the variants that table 1 and 3 compare.
+Arguments Reproduction::examples_of(const std::string& trained) const {
+  const std::string variant = trained.substr(trained.find('-') + 1);
+  const bool is_shown = variant == "truth" || variant == "boxes" || variant == "refined";
+  return words_of(is_shown ? "--examples 8" : "--examples 0");
+}
+
+std::string Reproduction::segment(const std::string& trained, const std::string& network,
+                                  const Arguments& more) {
+  const std::string tested = trained + "-val";
+  stages_.run(tested, Arguments{"segment", "--weights", weights(trained, network), "--data",
+                                options_.data, "--split", options_.val_split} +
+                          protocol_.val_pictures + examples_of(trained) + more);
+  return tested;
+}
+
 std::string Reproduction::train_instances(const std::string& name, const std::string& masks,
                                           bool grow, const std::string& detector, double noise) {
   stages_.run(name,
               Arguments{"train", "mask-rcnn"} + train_data(noise) + protocol_.train_pictures +
                   first_weights(detector) + protocol_.instances +
                   Arguments{"--masks", masks, "--mask-loss", grow ? "seed-growing" : "plain"});
-  const std::string tested = name + "-val";
-  stages_.run(tested, Arguments{"segment", "--weights", weights(name, "mask_rcnn"), "--data",
-                                options_.data, "--split", options_.val_split} +
-                          protocol_.val_pictures);
-  return tested;
+  return segment(name, "mask_rcnn", {});
 }
 
 std::string Reproduction::instances(const std::string& variant, const std::string& masks,
@@ -162,14 +174,11 @@ std::string Reproduction::noisy_instances(double noise) {
 }
 
 std::string Reproduction::classes(const std::string& variant, const std::string& masks) {
-  const std::string trained = "classes-" + variant, tested = trained + "-val";
+  const std::string trained = "classes-" + variant;
   stages_.run(trained, Arguments{"train", "deeplab"} + train_data(0) + protocol_.train_pictures +
                            first_weights(detector()) + protocol_.classes +
                            Arguments{"--masks", masks});
-  stages_.run(tested, Arguments{"segment", "--weights", weights(trained, "deeplab"), "--data",
-                                options_.data, "--split", options_.val_split} +
-                          protocol_.val_pictures + protocol_.classes_test);
-  return tested;
+  return segment(trained, "deeplab", protocol_.classes_test);
 }
 
 std::string Reproduction::studied_maps(const std::string& variant, const Arguments& more) {

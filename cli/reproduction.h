@@ -72,6 +72,9 @@ class Reproduction {
   std::string train_detector(const std::string& name, const Arguments& options, double noise);
   std::string train_instances(const std::string& name, const std::string& masks, bool grow,
                               const std::string& detector, double noise);
+  std::string segment(const std::string& trained, const std::string& network,
+                      const Arguments& more);
+  Arguments examples_of(const std::string& trained) const;
   bool shares_detector(double noise) const;
   std::string label(const std::string& name, const std::string& detector, const Arguments& more,
                     double noise);

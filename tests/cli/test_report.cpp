@@ -176,6 +176,44 @@ TEST_CASE("report: plots and pictures of the run and its stages are shown") {
   CHECK(count(page, "<div") == count(page, "</div"));
 }
 
+TEST_CASE("report: the stages that a run names come first, in its order; the others are folded") {
+  TempFolder folder;
+  for (const std::string stage : {"b-table", "a-table", "labels"}) {
+    make_folder(folder.path(stage));
+    write_file(folder.path(stage + "/run.json"),
+               R"({"results": {"tables": [{"title": "Of )" + stage +
+                   R"(", "columns": ["x"], "rows": [["1"]]}],
+                   "plots": [{"title": "Plot of )" +
+                   stage + R"(", "series": [{"name": "y", "x": [1, 2], "y": [3, 4]}]}]}})");
+  }
+  const auto places = [&](const std::vector<std::string>& parts) {
+    const std::string page = read_file(folder.path("report.html"));
+    std::vector<size_t> found;
+    for (const std::string& part : parts) found.push_back(page.find(part));
+    return found;
+  };
+  write_file(folder.path("run.json"), R"({"results": {"results_of": ["b-table", "a-table"]}})");
+  REQUIRE(run_command({"report", folder.path()}).status == 0);
+  const auto at = places({"Of b-table", "Of a-table", "<details><summary>Tables of the runs",
+                          "Of labels", "Plot of b-table", "Plot of a-table",
+                          "<details><summary>Plots of the runs", "Plot of labels"});
+  CHECK(std::is_sorted(at.begin(), at.end()));
+  CHECK(at.back() != std::string::npos);
+  write_file(folder.path("run.json"), "{}");
+  REQUIRE(run_command({"report", folder.path()}).status == 0);
+  CHECK(places({"<details><summary>Tables"})[0] == std::string::npos);
+}
+
+TEST_CASE("report: of many examples the page shows some and says how many there are") {
+  TempFolder folder;
+  for (size_t i = 0; i < kMostExamples + 3; ++i)
+    write_example(folder.path("objects"), some_example(std::to_string(1000 + i)));
+  REQUIRE(run_command({"report", folder.path()}).status == 0);
+  const std::string page = read_file(folder.path("report.html"));
+  CHECK(count(page, "<article") == kMostExamples);
+  CHECK(contains(page, "The folder has 3 more."));
+}
+
 TEST_CASE("report: stages that have segmented the same picture are side by side") {
   TempFolder folder;
   const auto write = [&](const char* stage, const char* id, const char* kind, bool truth) {

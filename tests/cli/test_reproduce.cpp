@@ -6,6 +6,7 @@
 #include <set>
 
 #include "cli/comparison.h"
+#include "cli/interrupt.h"
 #include "cli/reproduction.h"
 #include "datasets/shapes.h"
 #include "tests/cli/explain_fixture.h"
@@ -119,6 +120,42 @@ TEST_CASE("reproduce: every table and figure runs to its end") {
   }
   CHECK(names == std::set<std::string>{"table1", "table3", "table4", "table5", "table6", "figure4",
                                        "figure6", "figure7a", "figure7b", "figure7c", "figure8"});
+}
+
+TEST_CASE("reproduce: stopped, the command goes on; it writes its tables, plots and the page") {
+  Fixture fixture;
+  const std::string out = fixture.options.out;
+  std::vector<std::string> command{"reproduce", "figure8", "--data",    fixture.options.data,
+                                   "--out",     out,       "--threads", "1"};
+  set_interrupted(true);
+  const test::CommandResult stopped = run_command(command);
+  set_interrupted(false);
+  CHECK(stopped.status == 130);
+  CHECK(contains(stopped.err, "the same command goes on"));
+  // As if its stages had come to their ends.
+  make_folder(out + "/detector");
+  write_file(out + "/detector/run.json", "{}");
+  make_folder(out + "/proposal-gradients");
+  write_file(out + "/proposal-gradients/run.json",
+             R"({"results": {"proposal_gradients": {"share_inside": 0.9,
+                                                    "mean_proposal_iou": 0.61}}})");
+  const test::CommandResult done = run_command(command);
+  INFO(done.err);
+  REQUIRE(done.status == 0);
+  CHECK(contains(done.out, "90.0     87"));
+  const auto results = [&](const std::string& run) {
+    return nlohmann::json::parse(read_file(run + "/run.json"))["results"];
+  };
+  CHECK(results(out + "/figure8")["tables"][0]["rows"][1] ==
+        nlohmann::json{"mean IoU of positive proposals with the predictions", "0.61", "0.56"});
+  CHECK(results(out + "/figure8")["claims"][0]["holds"] == true);
+  CHECK(results(out)["results_of"] == nlohmann::json{"figure8"});
+  CHECK(results(out)["headline"][0]["value"] == "1 of 1");
+  CHECK(contains(read_file(out + "/report.html"), "Figure 8 and section 5"));
+  // The folder belongs to its settings, and which tables are asked for is none of them.
+  CHECK(is_error(run_command(test::with(command, {"--refine", "none"})), "refine"));
+  command[1] = "table1";
+  CHECK(contains(run_command(command).err, "detector.safetensors"));  // begun, and not there
 }
 
 TEST_CASE("reproduce: ours stand above the paper's, in its units") {
