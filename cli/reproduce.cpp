@@ -102,6 +102,8 @@ void reproduce(const ReproduceOptions& o, Session& session) {
   whole.input(o.data);
   for (const Experiment* experiment : chosen(o.names)) {
     session.out << fmt::format("\n== {}: {} ==\n", experiment->name, experiment->what);
+    if (runs.is_coco() && experiment->name != "table4")
+      session.warn("the paper's figures beside are VOC's: of COCO it has none here");
     RunRecord record(session);
     write(*experiment, experiment->run(runs), o.out + "/" + experiment->name, record, session);
   }
