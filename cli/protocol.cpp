@@ -55,7 +55,7 @@ Protocol small_photographs() {
   // Half the size of the full protocol throughout.
   p.classes = words_of(
       "--batch 4 --accumulate 1 --lr 0.0025 --steps 300 --crop 161 "
-      "--crop-scales 0.25,0.375,0.5,0.625,0.75 --checkpoint-every 100");
+      "--crop-scales 0.25,0.375,0.5,0.625,0.75 --aspp-rates 3,6,9,12 --checkpoint-every 100");
   p.classes_test = words_of("--scales 0.5 --crf");
   p.studied_objects = 30;
   p.lambdas = {0.001, 0.007, 0.020};
@@ -78,8 +78,11 @@ Protocol small_generated() {
   p.most_positives = 40;
   p.solver = words_of("--iterations 100 --learning-rate 0.04 --snapshots 1,30");
   p.instances = words_of(detector + " --steps 300 --lr 0.05 --warmup 50 --mask-width 64");
-  p.classes =
-      words_of(std::string(trunk) + " --batch 4 --accumulate 1 --lr 0.003 --steps 800 --crop 129");
+  // The trunk has learnt little, and goes on at the detector's rate. Dilations and scales are for
+  // pictures of this size.
+  p.classes = words_of(std::string(trunk) +
+                       " --batch 4 --accumulate 1 --lr 0.03 --head-rate 0.2 --steps 1500 --crop "
+                       "129 --crop-scales 0.75,1,1.25 --network-scales 0.75 --aspp-rates 2,4,7,10");
   p.classes_test = words_of("--crf");
   return p;
 }

@@ -21,7 +21,7 @@ struct DeepLabRun {
   std::string masks, loss = "plain";
   DeepLabOptions network;
   int batch = 5, accumulate = kDeepLabAccumulation;
-  double learning_rate = 2.5e-4, momentum = 0.9, weight_decay = 5e-4;
+  double learning_rate = 2.5e-4, head_rate = 10, momentum = 0.9, weight_decay = 5e-4;
   int crop = 321, workers = 2;
   std::vector<double> crop_scales{0.5, 0.75, 1, 1.25, 1.5};
 };
@@ -41,7 +41,8 @@ class DeepLabTrainee : public Trainee {
     if (!run.loop.init.empty()) load_trunk(model_, run.loop.init);
     move_to(model_, device_);
     optimizer_ = std::make_unique<Sgd>(
-        deeplab_parameter_groups(model_, {.weight_decay = run.weight_decay}), run.momentum);
+        deeplab_parameter_groups(model_, {run.weight_decay, run.head_rate, 2 * run.head_rate}),
+        run.momentum);
   }
 
   Module& network() override { return model_; }
@@ -105,8 +106,13 @@ void add_training_options(Command& command, DeepLabRun& o) {
       .between(1, 4096);
   command
       .option("--lr", o.learning_rate,
-              "learning rate for a step of 10 crops; scaled by batch * accumulate / 10; 10 times "
-              "that for the last layers' weights, 20 times for their biases")
+              "learning rate for a step of 10 crops; scaled by batch * accumulate / 10")
+      .between(0, 1e3);
+  command
+      .option(
+          "--head-rate", o.head_rate,
+          "times that rate for the last layers' weights, and twice as much for their biases; 10 "
+          "suits a trunk that has learnt from ImageNet, 1 one that begins with them")
       .between(0, 1e3);
   command
       .option("--loss", o.loss,
