@@ -1,5 +1,7 @@
 #include "cli/protocol.h"
 
+#include <fmt/format.h>
+
 namespace bbam {
 namespace {
 
@@ -88,6 +90,17 @@ Protocol small_generated() {
 }
 
 }  // namespace
+
+std::string text_of(const Protocol& p) {
+  std::string text = fmt::format("{} {} {} {} {}", p.name, p.segmenters_begin_with_detector,
+                                 p.studied_objects, p.most_positives, fmt::join(p.lambdas, " "));
+  text += fmt::format(" {}", fmt::join(p.noises, " "));
+  for (const Arguments* stage :
+       {&p.detector, &p.noise_detector, &p.train_pictures, &p.val_pictures, &p.labels_input,
+        &p.studies_input, &p.solver, &p.instances, &p.classes, &p.classes_test})
+    text += fmt::format(" | {}", fmt::join(*stage, " "));
+  return text;
+}
 
 Protocol protocol_of(const std::string& scale, bool has_first_weights, bool is_coco) {
   if (scale == "full") return is_coco ? full_coco() : full_voc();

@@ -27,6 +27,9 @@ struct Protocol {
   std::vector<double> noises{-0.2, -0.1, 0, 0.1, 0.2};                    // figure 7(a)
 };
 
+// All of it, to tell one program's protocol from another's.
+std::string text_of(const Protocol& protocol);
+
 // `scale`: "small" or "full".
 Protocol protocol_of(const std::string& scale, bool has_first_weights, bool is_coco);
 

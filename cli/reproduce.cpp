@@ -86,9 +86,10 @@ void summarise(const Reproduction& runs, json& results) {
 }
 
 // What everything in the folder hangs on; which tables are asked for is not part of it.
-Settings settings_of(const ReproduceOptions& o, const Session& session) {
+Settings settings_of(const ReproduceOptions& o, const Protocol& protocol, const Session& session) {
   Settings settings = decisive_settings(session);
   settings.erase("NAME");
+  settings["protocol"] = {hash_text(text_of(protocol))};
   if (!o.init.empty()) settings["init-hash"] = {hash_input(o.init)};
   return settings;
 }
@@ -97,7 +98,7 @@ void reproduce(const ReproduceOptions& o, Session& session) {
   check(o.scale != "full" || !o.init.empty(),
         "--scale full begins with ImageNet weights of a ResNet; give them with --init");
   Reproduction runs(o, protocol_of(o.scale, !o.init.empty(), has_coco_layout(o.data)), session);
-  claim_folder(o.out, settings_of(o, session));
+  claim_folder(o.out, settings_of(o, runs.protocol(), session));
   RunRecord whole(session);
   whole.input(o.data);
   for (const Experiment* experiment : chosen(o.names)) {

@@ -158,6 +158,17 @@ TEST_CASE("reproduce: stopped, the command goes on; it writes its tables, plots 
   CHECK(contains(run_command(command).err, "detector.safetensors"));  // begun, and not there
 }
 
+TEST_CASE("reproduce: a folder knows the protocol that it was begun with") {
+  const Protocol first = tiny_protocol();
+  CHECK(text_of(first) == text_of(tiny_protocol()));
+  Protocol other = first;
+  other.classes.push_back("--flip");
+  CHECK(text_of(other) != text_of(first));
+  other = first;
+  other.noises.pop_back();
+  CHECK(text_of(other) != text_of(first));
+}
+
 TEST_CASE("reproduce: ours stand above the paper's, in its units") {
   Comparison t("masks", {"AP50", "ABO", "mIoU"});
   const auto figures = t.ours("BBAM", {{"instances", {{"coco", {{"AP50", 0.5}}}, {"abo", nullptr}}},
