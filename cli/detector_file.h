@@ -47,7 +47,7 @@ struct DetectorCard {
   int short_side = 800, long_side = 1333;
 };
 std::map<std::string, std::string> to_metadata(const DetectorCard& card);
-// Of what makes an architecture: "stem_width 8, not 64"; "" where nothing differs.
+// Of what the weights hang on: "stem_width 8, not 64"; "" where nothing differs.
 std::string first_difference(const DetectorCard& found, const DetectorCard& expected);
 inline constexpr const char* kCardKey = "detector";  // the card's place in the metadata
 // Throws Error naming `path` when the metadata is not that of a detector.

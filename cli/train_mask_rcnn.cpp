@@ -32,12 +32,10 @@ void load_first_weights(MaskRcnn& model, const DetectorCard& card, const std::st
   if (!path.ends_with(".safetensors")) return load_trunk(model.detector(), path);
   SafetensorsFile file = read_safetensors(path);
   if (file.metadata.count(kCardKey) == 0) return load_trunk(model.detector(), path);
-  DetectorCard found = card_of(file.metadata, path);
+  const DetectorCard found = card_of(file.metadata, path);
   check(found.options.architecture == kFasterRcnn, path, ": is a ", found.options.architecture,
         "; expected a Faster R-CNN, or a trunk alone");
   check(found.classes == card.classes, path, ": was trained on other classes");
-  found.short_side = card.short_side;
-  found.long_side = card.long_side;
   const std::string difference = first_difference(found, card);
   check(difference.empty(), path, ": is a detector of another architecture, ", difference,
         "; give its options");

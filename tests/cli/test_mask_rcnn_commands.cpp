@@ -87,6 +87,9 @@ TEST_CASE("train mask-rcnn: begun with a detector, everything of it is taken") {
     REQUIRE(after.count(name) == 1);
     CHECK(after.at(name).to_vector<float>() == tensor.to_vector<float>());
   }
+  // What only training and detection need may differ.
+  CHECK(f.train("fewer", {"--init", detector, "--rois-per-image", "16", "--freeze-stages", "2"})
+            .status == 0);
   CHECK(is_error(f.train("other", {"--init", detector, "--anchor-sizes", "8,16,32,64,96"}),
                  "another architecture, anchor_sizes ["));
 }
