@@ -172,6 +172,13 @@ Image heat_picture(const Tensor& map, ImageSize size) {
   return heat;
 }
 
+Tensor brightened(const Tensor& map) {
+  std::vector<float> values = map.to_vector<float>();
+  const float most = *std::max_element(values.begin(), values.end());
+  for (float& value : values) value = most > 0 ? value / most : 0;
+  return Tensor::from(values, map.shape());
+}
+
 Image heat_overlay(const Image& rgb, const Tensor& map) {
   const std::vector<float> values = resize_map(map, rgb.size()).to_vector<float>();
   Image result = rgb;

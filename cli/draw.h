@@ -41,6 +41,8 @@ void draw_labelled_boxes(Image& rgb, const std::vector<LabelledBox>& boxes);
 PixelBox place_label(const PixelBox& box, float width, float height, ImageSize picture,
                      std::vector<PixelBox>& taken);
 
+// A map (h, w) f32 with the greatest value 1; what is 0 everywhere stays so.
+Tensor brightened(const Tensor& map);
 // map: (h, w) f32, values taken as 0 to 1; resized to the picture. The picture, dimmed and drained
 // of colour, shines through where the map is low.
 Image heat_overlay(const Image& rgb, const Tensor& map);

@@ -136,13 +136,6 @@ Tensor upsampled_map(const Tensor& map, ImageSize size, Corners corners) {
       .reshape({size.height, size.width});
 }
 
-Tensor brightened(const Tensor& map) {
-  std::vector<float> values = map.to_vector<float>();
-  const float most = *std::max_element(values.begin(), values.end());
-  for (float& value : values) value = most > 0 ? value / most : 0;
-  return Tensor::from(values, map.shape());
-}
-
 void add_solution(Example& example, const BbamResult& result, const ExplainOptions& options) {
   example.stride_px = result.grid.stride_px;
   example.proposals = result.positives;

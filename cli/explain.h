@@ -70,9 +70,6 @@ uint64_t object_seed(uint64_t seed, const std::string& image_id, int64_t object)
 // The map at the photograph's size, (height, width) f32, not rescaled.
 Tensor upsampled_map(const Tensor& map, ImageSize size, Corners corners);
 
-// The greatest value becomes 1; what is 0 everywhere stays so.
-Tensor brightened(const Tensor& map);
-
 // Into an example: maps by iteration with the last one, curve, stride, proposals.
 void add_solution(Example& example, const BbamResult& result, const ExplainOptions& options);
 

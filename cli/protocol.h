@@ -10,7 +10,7 @@ namespace bbam {
 // The paper's ordering is looked for at the scale that the machine can bear:
 //   full       the paper's networks, schedules and sizes (METHOD B1, B5)
 //   small      photographs: ResNet-50, pictures of a third of the size, a part of them, short
-//              schedules, 60 larger steps of Adam for each map; segmenters begin with the detector
+//              schedules, 40 larger steps of Adam for each map; segmenters begin with the detector
 //   generated  small without first weights: a thin ResNet-18, for the pictures of bbam shapes
 struct Protocol {
   std::string name;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cli/draw.h"
 #include "cli/html.h"
 #include "cli/plot.h"
 #include "cli/report_panels.h"
@@ -25,13 +26,9 @@ std::string mask_panel(const Example& e, const std::optional<Image>& mask,
                     caption);
 }
 
-// Relative to its highest value: the area term keeps the values of a late map small.
+// The area term keeps the values of a late map small.
 Image map_picture(const Example& e, const Tensor& map) {
-  std::vector<float> values = map.to_vector<float>();
-  const float most = *std::max_element(values.begin(), values.end());
-  if (most > 0)
-    for (float& value : values) value /= most;
-  return heat_overlay(e.picture, Tensor::from(values, map.shape()));
+  return heat_overlay(e.picture, brightened(map));
 }
 
 // The maps one after the other, each laid over those before; in CSS alone.

@@ -22,6 +22,11 @@ double iou_by_size(const json& study, const std::string& family, const std::stri
   fail("the study has no masks of '", family, "'");
 }
 
+// Of BBAM's maps; those of both heads are what figures 7(b) and 7(c) compare with.
+json study_of_heads(Reproduction& r, const std::string& heads) {
+  return r.results(r.study("head-" + heads, r.protocol().solver + Arguments{"--heads", heads}));
+}
+
 std::string iou_text(double iou) { return iou < 0 ? "-" : fixed(iou, 3); }
 
 // A column of the curves that the examples of a pseudo-label run keep, averaged over its objects.
@@ -90,10 +95,8 @@ Outcome figure6(Reproduction& r) {
   std::map<std::string, double> length;
   std::map<std::string, std::string> maps;
   for (const std::string heads : {"box", "class", "both"}) {
-    const Arguments more{"--heads", heads};
-    maps[heads] = r.path(r.studied_maps("head-" + heads, r.protocol().solver + more));
-    const json positions =
-        r.results(r.study("head-" + heads, r.protocol().solver + more))["study"]["positions"];
+    maps[heads] = r.path("maps-head-" + heads);
+    const json positions = study_of_heads(r, heads)["study"]["positions"];
     length[heads] = positions["mean_length"];
     table.add({heads, std::to_string(positions["pixels"].get<int64_t>()), fixed(length[heads], 3),
                percent(positions["near_boundary"])});
@@ -153,12 +156,10 @@ Outcome figure7b(Reproduction& r) {
             .y_label = "mean IoU"};
   std::map<std::string, std::map<std::string, double>> iou;
   for (const auto& [stride, name] : strides) {
-    // Figure 6's maps of both heads have the adaptive stride.
     const json study =
-        stride == "0"
-            ? r.results(r.study("head-both", r.protocol().solver + words_of("--heads both")))
-            : r.results(
-                  r.study("stride-" + name, r.protocol().solver + Arguments{"--stride", stride}));
+        stride == "0" ? study_of_heads(r, "both")
+                      : r.results(r.study("stride-" + name,
+                                          r.protocol().solver + Arguments{"--stride", stride}));
     for (const char* family : {kRawMap, kLabel}) {
       std::vector<std::string> cells{name, family};
       for (const std::string& size : sizes)
@@ -194,10 +195,8 @@ Outcome figure7c(Reproduction& r) {
             .y_label = "mean IoU"};
   std::map<std::string, double> bbam, gradients;  // by what the masks are made from
   for (const std::string method : {"bbam", "simple-grad", "smooth-grad", "grad-cam"}) {
-    const json study =
-        method == "bbam"
-            ? r.results(r.study("head-both", r.protocol().solver + words_of("--heads both")))
-            : r.results(r.study(method, {"--method", method}));
+    const json study = method == "bbam" ? study_of_heads(r, "both")
+                                        : r.results(r.study(method, {"--method", method}));
     for (const json& row : study["study"]["by_size"])
       if (row["from"] == kRawMap || row["from"] == kLabel)
         table.add({method, row["from"], row["setting"], iou_text(row["all"])});

@@ -181,19 +181,15 @@ std::string Reproduction::classes(const std::string& variant, const std::string&
   return segment(trained, "deeplab", protocol_.classes_test);
 }
 
-std::string Reproduction::studied_maps(const std::string& variant, const Arguments& more) {
-  const std::string name = "maps-" + variant, objects = std::to_string(protocol_.studied_objects);
-  stages_.run(name,
+std::string Reproduction::study(const std::string& variant, const Arguments& more) {
+  const std::string maps = "maps-" + variant, name = "study-" + variant;
+  const std::string objects = std::to_string(protocol_.studied_objects);
+  stages_.run(maps,
               Arguments{"pseudo-label", "--weights", weights(detector(), "detector")} + val_data() +
                   protocol_.studies_input + most_positives() + words_of(kThresholds) +
                   Arguments{"--objects", objects, "--objects-seed", "1", "--examples", objects} +
                   more);
-  return name;
-}
-
-std::string Reproduction::study(const std::string& variant, const Arguments& more) {
-  const std::string name = "study-" + variant;
-  stages_.run(name, Arguments{"study", path(studied_maps(variant, more))} + val_data());
+  stages_.run(name, Arguments{"study", path(maps)} + val_data());
   return name;
 }
 

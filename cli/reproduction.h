@@ -49,12 +49,9 @@ class Reproduction {
   // All of these return the name of the last stage, whose results are then there. A variant's name
   // becomes part of its stages'; its options come on top of the protocol's.
 
-  // Box noise 0: the detector of all but figure 7(a), which has detectors of its own.
   std::string detector();
-  std::string noisy_detector(double noise);
   // Maps and labels of the training pictures; "" is the paper's choice of everything.
   std::string labels(const std::string& variant = "", const Arguments& more = {});
-  std::string noisy_labels(double noise);
   // The same maps as labels(), labelled anew.
   std::string relabelled(const std::string& variant, const Arguments& more);
   std::string refined();  // by mask proposals, equation 4
@@ -63,8 +60,8 @@ class Reproduction {
   std::string noisy_instances(double noise);  // all from boxes of that noise: figure 7(a)
   // DeepLab-v2 likewise.
   std::string classes(const std::string& variant, const std::string& masks);
-  // Maps of validation objects; and how they fit the true masks. `more`: of pseudo-label.
-  std::string studied_maps(const std::string& variant, const Arguments& more = {});
+  // Maps of validation objects, in the stage maps-VARIANT, and how they fit the true masks, in
+  // study-VARIANT. `more`: of pseudo-label.
   std::string study(const std::string& variant, const Arguments& more = {});
   std::string proposal_gradients();
 
@@ -75,7 +72,10 @@ class Reproduction {
   std::string segment(const std::string& trained, const std::string& network,
                       const Arguments& more);
   Arguments examples_of(const std::string& trained) const;
+  // Figure 7(a) may have detectors of its own, also for exact boxes.
   bool shares_detector(double noise) const;
+  std::string noisy_detector(double noise);
+  std::string noisy_labels(double noise);
   std::string label(const std::string& name, const std::string& detector, const Arguments& more,
                     double noise);
   Arguments train_data(double noise) const;
